@@ -1,0 +1,1 @@
+"""IPython lives here and nowhere else."""
