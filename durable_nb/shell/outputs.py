@@ -104,13 +104,17 @@ class Recorder:
     def _record(self, record: Callable[[_Cell], None]) -> None:
         # A record that fails must not take what the user wanted to show with it.
         with self._lock, contextlib.suppress(Exception):
-            if self._cell is not None:
-                record(self._cell)
+            cell = self._cell
+            if cell is not None:
+                record(cell)
 
     def _on_write(self, name: str, original: Callable[..., Any], text: str) -> Any:
+        # Loops print: no more than needed here, and nothing that can fail.
         written = original(text)
         if not getattr(self._inside, "on", False):
-            self._record(lambda cell: cell.write(name, text))
+            with self._lock:
+                if (cell := self._cell) is not None:
+                    cell.write(name, text)
         return written
 
     def _on_publish(
@@ -223,7 +227,8 @@ class _Cell:
                 return
             last = _Text(name)
             self.outputs.append(last)
-        kept = text[: max(0, min(self.limit - last.size, self.total - self.used))]
+        room = min(self.limit - last.size, self.total - self.used)
+        kept = text if len(text) <= room else text[: max(0, room)]
         last.text.write(kept)
         last.size += len(kept)
         last.cut += len(text) - len(kept)

@@ -33,7 +33,7 @@ class Kernel:
     def __init__(self, client: BlockingKernelClient) -> None:
         self._client = client
 
-    def run(self, code: str) -> list[dict[str, Any]]:
+    def run(self, code: str, *, person: bool = False) -> list[dict[str, Any]]:
         """The cell's outputs as nbformat has them: streams joined, displays updated, cleared."""
         outputs: list[dict[str, Any]] = []
         displays: dict[str, list[dict[str, Any]]] = {}
@@ -61,7 +61,7 @@ class Kernel:
                     outputs.append(output)
                     displays.setdefault(display, []).append(output)
 
-        self._client.execute_interactive(code, timeout=60, output_hook=hook, allow_stdin=False)
+        self._client.execute_interactive(code, timeout=60, output_hook=hook, allow_stdin=person)
         return outputs
 
     def value(self, expression: str) -> str:

@@ -120,10 +120,14 @@ def test_what_is_recorded_is_what_the_user_saw_and_sees_again(first: Any, second
 
 
 def test_a_thread_of_an_earlier_cell_is_not_recorded_with_this_one(first: Any) -> None:
-    first.run(
-        "import threading\ngo, done = threading.Event(), threading.Event()\n"
-        "def late():\n    go.wait(30)\n    print('late')\n    done.set()\nthreading.Thread(target=late).start()"
-    )
+    first.run("""
+import threading
+go, done = threading.Event(), threading.Event()
+def late():
+    go.wait(30)
+    print('late')
+    done.set()
+threading.Thread(target=late).start()""")
     seen = first.run("# record\ngo.set()\ndone.wait(30)\nprint('mine')")
     recorded = json.loads(ast.literal_eval(first.value("json.dumps(recorded[-1])")))
     assert recorded == seen
