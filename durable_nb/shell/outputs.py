@@ -16,7 +16,7 @@ import json
 import numbers
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,15 @@ class Recorder:
             cell, self._cell = self._cell, None
         return [] if cell is None else cell.to_json()
 
+    @contextlib.contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """What this thread shows meanwhile is no output of the cell."""
+        before, self._inside.on = getattr(self._inside, "on", False), True
+        try:
+            yield
+        finally:
+            self._inside.on = before
+
     def _tap(self, owner: Any, name: str, tap: Callable[..., Any]) -> None:
         original = getattr(owner, name)
         own = vars(owner).get(name) if hasattr(owner, "__dict__") else None
@@ -105,7 +114,7 @@ class Recorder:
         # A record that fails must not take what the user wanted to show with it.
         with self._lock, contextlib.suppress(Exception):
             cell = self._cell
-            if cell is not None:
+            if cell is not None and not getattr(self._inside, "on", False):
                 record(cell)
 
     def _on_write(self, name: str, original: Callable[..., Any], text: str) -> Any:
@@ -139,11 +148,8 @@ class Recorder:
         return self._pass_on(original, data, metadata)
 
     def _pass_on(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        before, self._inside.on = getattr(self._inside, "on", False), True
-        try:
+        with self.unrecorded():
             return original(*args, **kwargs)
-        finally:
-            self._inside.on = before
 
 
 def replay(shell: InteractiveShell, outputs: Sequence[Output]) -> object | None:

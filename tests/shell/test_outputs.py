@@ -233,6 +233,16 @@ def test_what_cannot_be_recorded_is_shown_all_the_same(
     assert capsys.readouterr().out == "shown\n"
 
 
+def test_what_we_say_ourselves_is_no_output_of_the_cell(shell: InteractiveShell) -> None:
+    recorder = Recorder(shell)
+    recorder.start()
+    with recorder.unrecorded():
+        print("ours")
+        shell.display_pub.publish({"text/plain": "ours"})
+    print("theirs")
+    assert [output["text"] for output in recorder.stop()] == ["theirs\n"]
+
+
 def test_threads_lose_nothing(shell: InteractiveShell) -> None:
     recorder = Recorder(shell)
     recorder.start()
