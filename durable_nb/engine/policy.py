@@ -1,0 +1,113 @@
+"""What to look at after a cell, and what a save may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import threading
+from collections.abc import Callable, Iterable
+
+from durable_nb.config import Settings
+from durable_nb.state import access
+from durable_nb.state.capture import Capture
+
+SCAN_SECONDS = 0.005
+"""A scan of all values that is expected to be shorter is always made."""
+
+SCAN_SHARE = 0.02
+"""So is one that takes less than this share of the cell's own run time."""
+
+WRITE_RATE = 400e6
+"""Bytes per second, assumed until this store has been measured."""
+
+LONG = 10.0
+"""A node that ran so many times as long as its save takes waits until it is kept."""
+
+
+class Policy:
+    """Decides, cell by cell, from the settings and from what was measured before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.rate = WRITE_RATE
+        self._since_scan = 0
+        self._threads = {t.ident for t in threading.enumerate()}
+
+    def excluded(self, name: str, ignored: Iterable[str]) -> bool:
+        """Whether a variable is left out by its name."""
+        lowered = name.lower()
+        return name in ignored or any(fnmatch.fnmatchcase(lowered, p.lower()) for p in self.settings.exclude)
+
+    def touched(
+        self, cell: access.Access, capture: Capture, seconds: float, *, all_because: str | None
+    ) -> tuple[set[str] | None, str]:
+        """The names to look at (None: all), and why."""
+        reason = all_because or cell.scan
+        self._since_scan += 1
+        if reason is None:
+            foreign = sorted(m for m in cell.modules if not access.is_library(m))
+            reason = f"the cell imports {foreign[0]}" if foreign else self._others()
+        if reason is None and self._since_scan >= self.settings.scan_every:
+            reason = f"every {self.settings.scan_every} cells"
+        names: set[str] = set()
+        if reason is None:
+            cost = capture.scan_seconds()
+            if cost < max(SCAN_SECONDS, SCAN_SHARE * seconds):
+                reason = "it is quick"
+        if reason is None:
+            names, reason = capture.touched(cell.names)
+        if reason is not None:
+            self._since_scan = 0
+            return None, reason
+        return names, "partial scan"
+
+    def _others(self) -> str | None:
+        """User code that runs beside the cells can change anything."""
+        for thread in threading.enumerate():
+            if thread.ident not in self._threads and not _is_machinery(thread):
+                return f"the thread {thread.name} runs"
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+        tasks = [t for t in asyncio.all_tasks(loop) if not t.done() and _is_users(t)]
+        return "an asyncio task runs" if tasks else None
+
+    def limit(self, *, automatic: bool) -> int | None:
+        """The most new bytes of one component that a save may write while the cell waits."""
+        return int(self.settings.max_block * self.rate) if automatic else None
+
+    def measured(self, written: int, seconds: float) -> None:
+        """Learn how fast this store writes."""
+        if written > 8 << 20 and seconds > 0:
+            self.rate = 0.5 * self.rate + 0.5 * written / seconds
+
+    def waits(self, ran: float, new_bytes: int) -> bool:
+        """Whether a node's result is too dear to leave in a buffer."""
+        return ran > LONG * (0.01 + new_bytes / self.rate)
+
+
+def _is_machinery(thread: threading.Thread) -> bool:
+    """Threads of the kernel and of ours. A user's pool thread is not told from a library's: it scans."""
+    module = getattr(type(thread), "__module__", "")
+    names = (
+        "IPythonHistorySavingThread",
+        "durable_nb",
+        "Heartbeat",
+        "IOPub",
+        "Control",
+        "Shell channel",
+        "Subshell",
+    )
+    return module.startswith(
+        ("ipykernel", "IPython", "zmq", "tornado", "durable_nb", "tqdm")
+    ) or thread.name.startswith(names)
+
+
+def _is_users(task: asyncio.Task[object]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    file = getattr(code, "co_filename", "")
+    return "ipykernel_" in file or file.startswith("<")
+
+
+Say = Callable[[str], None]

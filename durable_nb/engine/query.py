@@ -1,0 +1,68 @@
+"""SQL over the catalog and over the values themselves."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from durable_nb.engine import recovery
+from durable_nb.engine.session import Session
+from durable_nb.errors import NotFoundError, UsageError
+from durable_nb.state import restore
+from durable_nb.store.catalog import Catalog
+
+_VAR = re.compile(r"\bvar\(\s*'([^']+)'\s*(?:,\s*'([^']+)'\s*)?\)", re.IGNORECASE)
+
+
+def run(session: Session, query: str) -> Any:
+    """Answer a query; `var('name', 'node or version')` in it stands for a variable's value then.
+
+    Returns a `pyarrow.Table`. Raises NotFoundError for a variable that was not kept, UsageError for one that
+    is no table.
+    """
+    session.settle()
+    tables: dict[str, Any] = {}
+
+    def place(match: re.Match[str]) -> str:
+        table = f"var_{len(tables)}"
+        tables[table] = _as_table(match[1], value(session, match[1], match[2]))
+        return table
+
+    return Catalog(session.repository).sql(_VAR.sub(place, query), tables)
+
+
+def value(session: Session, name: str, wanted: str | None = None) -> Any:
+    """A variable as of a checkpoint, without touching the live one.
+
+    Raises:
+        NotFoundError: it was not kept there, or cannot be loaded.
+    """
+    history = session.history()
+    points = recovery.choose(history, wanted)
+    if not points:
+        raise NotFoundError("nothing was kept of this notebook yet")
+    target = recovery.open_target(session.repository, history, points[0].version)
+    if name not in target.state:
+        raise NotFoundError(f"v{target.version} has no variable `{name}`")
+    wanted_only = {n: d for n, d in target.state.items() if n == name}
+    todo = restore.Plan(wanted_only, (), (), {}, (), (), 0)
+    staged = restore.stage(todo, target.manifests, session.repository.chunks, session.capture)
+    if name not in staged.values:
+        why = staged.failed.get(name) or target.manifests[target.state[name]].unsaved or "it was not kept"
+        raise NotFoundError(f"`{name}` of v{target.version} cannot be loaded: {why}")
+    return staged.values[name]
+
+
+def _as_table(name: str, found: Any) -> Any:
+    """Whatever DuckDB can read as a table."""
+    if hasattr(found, "__arrow_c_stream__") or hasattr(found, "__dataframe__"):
+        return found
+    kind = type(found)
+    if kind.__module__.startswith("numpy") and hasattr(found, "dtype") and found.ndim in (1, 2):
+        import pyarrow as pa
+
+        columns = [found] if found.ndim == 1 else list(found.T)
+        return pa.table({f"column{i}": column for i, column in enumerate(columns)})
+    raise UsageError(
+        f"`{name}` is a {kind.__qualname__}, which is no table: SQL can read frames, Arrow tables and arrays"
+    )

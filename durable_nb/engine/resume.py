@@ -1,0 +1,150 @@
+"""Catch-up after a loss: which arriving cells are put back instead of run, and on which state others run.
+
+While cells arrive in the recorded order with unchanged source, each finished one is put back. The first
+that differs, and the one that was lost, runs on the state recorded just before it; catch-up ends there.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable_nb.model import NodeStatus, Record
+from durable_nb.store.log import History
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCell:
+    """A finished cell of the lost kernel."""
+
+    version: int
+    source: str
+    """digest of its canonical source"""
+    node: str | None
+    setup: bool
+    """only imports and magics: always run again"""
+    cell: str | None
+    """digest of the chunk with its source and outputs"""
+    seconds: float
+    rerun: bool
+    """some variable that it bound could not be kept"""
+
+
+class Verdict(enum.Enum):
+    """What becomes of an arriving cell."""
+
+    PUT_BACK = enum.auto()
+    RERUN = enum.auto()
+    """run on the state before it; then what was saved of its results is put back"""
+    RUN = enum.auto()
+    """run on the state before it; catch-up ends"""
+    SETUP = enum.auto()
+    """imports and magics that were not recorded here: run, and go on catching up"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The verdict on one arriving cell."""
+
+    verdict: Verdict
+    cell: RecordedCell | None = None
+    before: int | None = None
+    """version of the state just before it"""
+
+
+def lineage(history: History, version: int | None) -> list[Record]:
+    """The records of the checkpoints that lead to `version`, oldest first."""
+    by_number = {record.number: record for record in history.records}
+    found: list[Record] = []
+    while version:
+        record = by_number.get(version)
+        if record is None:
+            break
+        found.append(record)
+        version = record.body["state"]["parent"]
+    return found[::-1]
+
+
+def recorded_cells(history: History, version: int | None) -> list[RecordedCell]:
+    """The finished cells that led to a version, in the order in which they ran."""
+    cells = []
+    for record in lineage(history, version):
+        attempt = record.body.get("attempt")
+        if attempt is None or attempt["status"] != NodeStatus.COMPLETED:
+            continue
+        cells.append(
+            RecordedCell(
+                record.number,
+                attempt["source"],
+                attempt["node"],
+                attempt.get("setup", False),
+                record.body.get("cell"),
+                attempt["seconds"],
+                bool(attempt.get("unsaved")),
+            )
+        )
+    return cells
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """The recorded order, and how far the new kernel has come in it."""
+
+    cells: list[RecordedCell]
+    version: int
+    """the newest version, which is live when catch-up begins"""
+    at: int = 0
+    active: bool = True
+    put_back: list[RecordedCell] = field(default_factory=list)
+
+    def arrive(self, source: str, *, setup: bool) -> Answer:
+        """Decide on the cell that is about to run."""
+        if not self.active:
+            return Answer(Verdict.RUN)
+        index = self._match(source)
+        if index is not None:
+            cell, before = self.cells[index], self._before(index)
+            self.at = index + 1
+            if cell.rerun:
+                return Answer(Verdict.RERUN, cell, before)
+            self.put_back.append(cell)
+            return Answer(Verdict.PUT_BACK, cell, before)
+        if setup:
+            return Answer(Verdict.SETUP)
+        self.active = False
+        started = any(not cell.setup for cell in self.cells[: self.at])
+        done = all(cell.setup for cell in self.cells[self.at :])
+        if not started or done:
+            return Answer(Verdict.RUN)  # the newest state is live, and is the one to work on
+        return Answer(Verdict.RUN, before=self._before(self.at))
+
+    def _match(self, source: str) -> int | None:
+        """The next recorded cell, past imports and magics that did not come again."""
+        for index in range(self.at, len(self.cells)):
+            if self.cells[index].source == source:
+                return index
+            if not self.cells[index].setup:
+                return None
+        return None
+
+    def _before(self, index: int) -> int | None:
+        return self.cells[index - 1].version if index else None
+
+
+def why_stale(attempt: Mapping[str, Any], source: str, inputs: Mapping[str, str]) -> str | None:
+    """Why a completed node cannot be put back now; None where it can.
+
+    Args:
+        attempt: the completed attempt as recorded.
+        source: digest of the node's source now.
+        inputs: name -> manifest digest of every variable that is live.
+    """
+    node = attempt["node"]
+    if attempt["source"] != source:
+        return f"source of `{node}` changed"
+    for name, digest in attempt["inputs"].items():
+        if inputs.get(name) != digest:
+            return f"input `{name}` differs" if name in inputs else f"input `{name}` is gone"
+    return None

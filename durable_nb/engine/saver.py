@@ -1,0 +1,128 @@
+"""The one background writer: commits in order, at most one in flight."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from durable_nb.errors import DurableError, StoreError
+from durable_nb.model import Record
+from durable_nb.store.writer import Draft, Writer
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A commit on its way: first *kept*, then *safe*, or failed."""
+
+    draft: Draft
+    names: tuple[str, ...] = ()
+    """what has to be looked at again if it fails"""
+    kept_then: Callable[[], None] | None = None
+    """run on the writer's thread once the commit is kept, before anybody is told"""
+    then: Callable[[], None] | None = None
+    """run there once it is safe"""
+    record: Record | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    """from the hand-over until it was kept"""
+    _kept: threading.Event = field(default_factory=threading.Event)
+    _safe: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it survives the kernel's death."""
+        return self._kept.is_set() and self.error is None
+
+    @property
+    def safe(self) -> bool:
+        """Whether it survives power loss."""
+        return self._safe.is_set() and self.error is None
+
+    def wait(self, *, safe: bool = False, timeout: float | None = None) -> bool:
+        """Wait until it is kept (or safe) or has failed; False where the time ran out."""
+        return (self._safe if safe else self._kept).wait(timeout)
+
+    def finish(self, *, safe: bool, error: Exception | None = None) -> None:
+        """Note how far it came. Called by the writer's thread only."""
+        self.error = self.error or error
+        self._kept.set()
+        if safe or error is not None:
+            self._safe.set()
+
+
+class Saver:
+    """Owns the writer's thread, which starts with the first commit and ends with `close`."""
+
+    def __init__(self, writer: Writer, failed: Callable[[Ticket], None]) -> None:
+        self.writer = writer
+        self._failed = failed
+        self._wake = threading.Condition()
+        self._next: Ticket | None = None
+        self._last: Ticket | None = None
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def last(self) -> Ticket | None:
+        """The newest commit that was handed over."""
+        return self._last
+
+    def submit(self, ticket: Ticket) -> Ticket:
+        """Hand a commit over. Waits while another one is in flight."""
+        self.drain()
+        with self._wake:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="durable_nb writer", daemon=True)
+                self._thread.start()
+            self._next = self._last = ticket
+            self._wake.notify_all()
+        return ticket
+
+    def drain(self, timeout: float | None = None, *, safe: bool = False) -> bool:
+        """Wait until nothing is in flight; False where the time ran out."""
+        return self._last is None or self._last.wait(safe=safe, timeout=timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Let the thread finish what it has; False where it could not in time."""
+        done = self.drain(timeout, safe=True)
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if self._thread is not None and done:
+            self._thread.join(timeout)
+        return done
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while self._next is None and not self._closing:
+                    self._wake.wait()
+                if self._next is None:
+                    return
+                ticket, self._next = self._next, None
+            self._commit(ticket)
+
+    def _commit(self, ticket: Ticket) -> None:
+        start = time.perf_counter()
+        try:
+            ticket.record = self.writer.commit(ticket.draft)
+        except Exception as error:
+            known = (
+                error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
+            )
+            ticket.finish(safe=True, error=known)
+            self._failed(ticket)
+            return
+        ticket.seconds = time.perf_counter() - start
+        if ticket.kept_then is not None:
+            ticket.kept_then()
+        ticket.finish(safe=False)
+        try:
+            self.writer.safe()
+        except OSError:
+            return  # kept all the same; the next commit flushes both
+        ticket.finish(safe=True)
+        if ticket.then is not None:
+            ticket.then()

@@ -1,0 +1,228 @@
+"""The commands of `%durable`, one function each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from durable_nb import config
+from durable_nb.engine import recovery
+from durable_nb.errors import NotFoundError, RefusedError, UsageError
+from durable_nb.shell import whereami
+from durable_nb.store import garbage
+from durable_nb.ui import render
+
+if TYPE_CHECKING:
+    from durable_nb.shell.extension import Extension
+
+Command = Callable[["Extension", list[str]], render.Rendered | None]
+
+
+def _status(extension: Extension, _args: list[str]) -> render.Rendered:
+    session = extension.session
+    place = str(session.notebook) if session.notebook else "unknown (`%durable open NAME` names it)"
+    body = [
+        ("notebook", place),
+        ("store", f"{session.repository.folder}, {render.amount(session.repository.bytes_stored())}"),
+    ]
+    if session.begun:
+        ticket = session.last_ticket()
+        done = sorted(session.finished_nodes())
+        state = "" if ticket is None else "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
+        body += [
+            ("execution", session.execution + (", continued after a loss" if session.recovered else "")),
+            ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
+            ("finished nodes", render.listed(done)),
+        ]
+    body.append(("not kept", render.listed(session.not_kept(), 8)))
+    on = "records this notebook" if session.enabled else "is off: nothing is kept (`%durable on`)"
+    return render.lines(f"durable_nb {on}", body)
+
+
+def _log(extension: Extension, _args: list[str]) -> render.Rendered:
+    rows = []
+    for record in extension.session.history().records:
+        attempt = record.body.get("attempt")
+        if attempt:
+            rows.append({**attempt, "version": record.number if "state" in record.body else None})
+    return render.attempts(rows)
+
+
+def _list(extension: Extension, _args: list[str]) -> render.Rendered:
+    return render.executions(extension.session.repository.executions())
+
+
+def _show(extension: Extension, args: list[str]) -> render.Rendered:
+    session = extension.session
+    version = session.resolve(_one(args, "show vN"))
+    history = session.history()
+    target = recovery.open_target(session.repository, history, version)
+    rows = []
+    for name, digest in sorted(target.state.items()):
+        manifest = target.manifests[digest]
+        shared = [n for n in manifest.names if n != name]
+        note = manifest.unsaved or (f"shares objects with {render.listed(shared, 4)}" if shared else "")
+        rows.append((name, manifest.types.get(name, ""), render.amount(manifest.size), note))
+    point = history.checkpoints()[version]
+    shown = render.table(
+        ("variable", "type", "size", ""), rows, title=f"v{version} {point.kind} {point.description}"
+    )
+    record = next(r for r in history.records if r.number == version)
+    if record.body.get("cell"):
+        source = json.loads(session.repository.cell(record.body["cell"]))["source"]
+        return render.Rendered(
+            f"{shown.text}\n\n{source}", shown.html + f"<pre>{render.escaped(source)}</pre>"
+        )
+    return shown
+
+
+def _du(extension: Extension, _args: list[str]) -> render.Rendered:
+    session = extension.session
+    usage = session.repository.usage()
+    rows = [(what, render.amount(size)) for what, size in usage.items()]
+    sizes = {live.names: live.size for live in session.capture.live.values()}
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
+    rows += [(f"live: {', '.join(names)}", render.amount(size)) for names, size in largest if size]
+    return render.table(("what", "bytes"), rows, title=str(session.repository.folder))
+
+
+def _verify(extension: Extension, _args: list[str]) -> render.Rendered:
+    session = extension.session
+    session.settle()
+    problems = session.repository.verify()
+    head = (
+        "durable_nb: every byte of the store is as it was written"
+        if not problems
+        else (f"durable_nb: {len(problems)} problems in the store")
+    )
+    return render.lines(head, [("", problem) for problem in problems])
+
+
+def _off(extension: Extension, _args: list[str]) -> None:
+    extension.session.enabled = False
+    print("durable_nb: nothing is kept from here on, until %durable on")
+
+
+def _on(extension: Extension, _args: list[str]) -> None:
+    extension.session.enabled = True
+    print("durable_nb: recording again")
+
+
+def _config(extension: Extension, _args: list[str]) -> render.Rendered:
+    now = extension.session.settings
+    rows = [
+        (name, render.setting(getattr(now, name), kind), text)
+        for name, (_default, kind, text) in config.definitions().items()
+    ]
+    return render.table(
+        ("setting", "value", "what it is for"), rows, title="%config Durable.<setting> = <value>"
+    )
+
+
+def _ignore(extension: Extension, args: list[str]) -> None:
+    if not args:
+        raise UsageError("%durable ignore NAME…: which variables?")
+    extension.session.ignored.update(args)
+    print(f"durable_nb: {', '.join(args)} left out from now on; %durable forget removes what was kept before")
+
+
+def _forget(extension: Extension, args: list[str]) -> None:
+    if not args:
+        raise UsageError("%durable forget NAME…: which variables?")
+    session = extension.session
+    others = session.forget(args)
+    freed = garbage.collect(session.repository, grace=0.0)
+    print(
+        f"durable_nb: {', '.join(args)} removed from all history, with the recorded text of the cells that name "
+        f"{'it' if len(args) == 1 else 'them'} ({render.amount(freed.freed)} given back)"
+    )
+    if others:
+        print(f"durable_nb: the history of {', '.join(others)} went with it, since they shared objects")
+
+
+def _gc(extension: Extension, _args: list[str]) -> None:
+    session = extension.session
+    session.settle()
+    freed = garbage.collect(session.repository, grace=0.0)
+    print(f"durable_nb: {render.amount(freed.freed)} given back")
+
+
+def _clear(extension: Extension, args: list[str]) -> None:
+    session = extension.session
+    if not _agreed(extension, args, "Remove everything that was kept of this notebook?"):
+        raise RefusedError(
+            "nothing was removed; `%durable clear --yes` removes everything kept of this notebook"
+        )
+    freed = session.clear()
+    print(f"durable_nb: everything kept of this notebook was removed ({render.amount(freed)})")
+
+
+def _trust(extension: Extension, args: list[str]) -> None:
+    session = extension.session
+    wanted = _one([a for a in args if a != "--yes"], "trust ID")
+    found = [e for e in session.repository.executions() if e.id.startswith(wanted)]
+    if len(found) != 1:
+        raise NotFoundError(f"no execution `{wanted}`; `%durable list` shows them")
+    execution = found[0]
+    extension.show(render.executions(found))
+    who = execution.owner.user if execution.owner else "somebody"
+    question = f"Loading it runs code that {who} chose. Trust execution {execution.id}?"
+    if not _agreed(extension, args, question):
+        raise RefusedError(f"not trusted; `%durable trust {execution.id} --yes` trusts it")
+    session.repository.trust(execution.id)
+    print(
+        f"durable_nb: execution {execution.id} is trusted up to v{execution.head}: %recover --execution {execution.id}"
+    )
+
+
+def _new(extension: Extension, _args: list[str]) -> None:
+    extension.session.new()
+    print(f"durable_nb: execution {extension.session.execution} begins with the next cell")
+
+
+def _open(extension: Extension, args: list[str]) -> None:
+    name = _one(args, "open NAME")
+    extension.reopen(name if name.endswith(".ipynb") else f"{name}.ipynb")
+
+
+def _rerun(extension: Extension, args: list[str]) -> None:
+    node = _one(args, "rerun NODE")
+    extension.session.rerun(node)
+    print(f"durable_nb: `{node}` runs again when it comes up next")
+
+
+def _one(args: list[str], usage: str) -> str:
+    if len(args) != 1:
+        raise UsageError(f"%durable {usage}: one argument, not {len(args)}")
+    return args[0]
+
+
+def _agreed(extension: Extension, args: list[str], question: str) -> bool:
+    if "--yes" in args:
+        return True
+    if not whereami.interactive(extension.shell):
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "status": _status,
+    "log": _log,
+    "list": _list,
+    "show": _show,
+    "du": _du,
+    "verify": _verify,
+    "off": _off,
+    "on": _on,
+    "config": _config,
+    "ignore": _ignore,
+    "forget": _forget,
+    "gc": _gc,
+    "clear": _clear,
+    "trust": _trust,
+    "new": _new,
+    "open": _open,
+    "rerun": _rerun,
+}
+"""name -> command"""

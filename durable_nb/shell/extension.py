@@ -1,0 +1,356 @@
+"""Loading, unloading, and the events of cells."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import atexit
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+from IPython.core.interactiveshell import InteractiveShell
+
+from durable_nb import config
+from durable_nb.engine.session import Arrival, Cell, Session
+from durable_nb.errors import DurableError, NotFoundError, UsageError
+from durable_nb.model import NodeStatus
+from durable_nb.shell import directive, whereami
+from durable_nb.shell.completion import Matcher
+from durable_nb.shell.outputs import Recorder, replay
+from durable_nb.store.objects import LocalFolder
+from durable_nb.store.repository import Repository
+from durable_nb.store.signing import Signer
+from durable_nb.ui import render
+
+_OWN = re.compile(r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|__\w+__|In|Out|get_ipython|exit|quit")
+"""Names that IPython keeps in the user's namespace for itself."""
+
+_loaded: dict[int, Extension] = {}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Install the extension into a shell, once."""
+    if id(shell) in _loaded:
+        return
+    if sys.platform == "win32":
+        print("durable_nb does not support Windows yet: nothing is recorded")
+        return
+    _loaded[id(shell)] = extension = Extension(shell)
+    try:
+        extension.install()
+    except Exception:
+        unload(shell)
+        raise
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the extension out again; the execution ends in order."""
+    extension = _loaded.pop(id(shell), None)
+    if extension is not None:
+        extension.uninstall()
+
+
+def current() -> Session:
+    """The session of the running shell."""
+    if not _loaded:
+        raise NotFoundError("durable_nb is not loaded here: run %load_ext durable_nb")
+    return list(_loaded.values())[-1].session
+
+
+def of(shell: InteractiveShell) -> Extension:
+    """The extension as installed in a shell."""
+    if id(shell) not in _loaded:
+        raise NotFoundError("durable_nb is not loaded here: run %load_ext durable_nb")
+    return _loaded[id(shell)]
+
+
+def _directive_line(_line: str) -> None:
+    """Stands in a node's cell for its `%%node` line; refuses to go on where the node may not run."""
+    extension = list(_loaded.values())[-1]
+    if extension.arrival.error is not None:
+        raise extension.arrival.error
+
+
+def _put_back_line(_line: str) -> object | None:
+    """Stands in for the body of a cell that is put back: shows what it had shown."""
+    extension = list(_loaded.values())[-1]
+    return replay(extension.shell, [dict(o) for o in extension.arrival.outputs])
+
+
+class Extension:
+    """What is installed in one shell: hooks, magics, completion, and the session behind them."""
+
+    session: Session
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.recorder = Recorder(shell)
+        self.matcher = Matcher(self._names)
+        self.arrival = Arrival()
+        self.place = whereami.locate(shell, None)
+        self.overrides: dict[str, Any] = {}
+        self._gate = _Gate(self)
+        self._info: Any = None
+        self._nested_failure = False
+        self._loading: str | None = None
+        self._magics: Any = None
+
+    # -- installing --------------------------------------------------------------------------------
+
+    def install(self, explicit: str | None = None) -> None:
+        """Open the store, take up what was lost, and start to listen."""
+        from durable_nb.shell.magics import DurableMagics
+
+        self.place = whereami.locate(self.shell, explicit)
+        if self._magics is None:
+            self._magics = DurableMagics(self.shell, self)
+            self.overrides.update(self._magics.configured())
+        bound = self.visible()
+        self.session = self._open_session()
+        self._loading = self._current_cell()
+        self._listen()
+        opening = self.session.open(bound, _digest(self._loading))
+        for note in opening.notes:
+            print(f"durable_nb: {note}")
+        if opening.result is not None:
+            self.show(render.recovery(opening.result))
+
+    def _open_session(self) -> Session:
+        settings = config.load(self.place.folder, **self.overrides)
+        folder = Path(settings.store).expanduser() if settings.store else self.place.folder / ".durable"
+        fresh = not folder.exists()
+        repository = self._open_store(folder, settings)
+        if fresh:
+            left_out = ", ".join(settings.exclude)
+            print(
+                f"durable_nb keeps this notebook's variables, source and outputs, unencrypted, in "
+                f"{repository.folder} (names like {left_out} are left out)"
+            )
+        self.recorder = Recorder(self.shell, limit_bytes=settings.output_limit)
+        return Session(repository, self.shell.user_ns, self.visible, settings, self.place.notebook, self.say)
+
+    def _open_store(self, folder: Path, settings: config.Settings) -> Repository:
+        signer = Signer()
+        options: dict[str, Any] = {"compression": settings.compression, "min_free": settings.min_free}
+        try:
+            return Repository(LocalFolder(folder), signer, **options)
+        except OSError as error:
+            import platformdirs
+
+            where = blake3(str(folder).encode()).hexdigest()[:12]
+            other = Path(platformdirs.user_data_dir("durable_nb")) / "stores" / where
+            print(f"durable_nb: {folder} cannot be written ({error}); the store is {other} instead")
+            return Repository(LocalFolder(other), signer, **options)
+
+    def _listen(self) -> None:
+        shell = self.shell
+        shell.events.register("pre_run_cell", self.before_cell)
+        shell.events.register("post_run_cell", self.after_cell)
+        shell.input_transformers_cleanup.append(directive.transform)
+        shell.ast_transformers.append(self._gate)
+        shell.register_magics(self._magics)
+        register: Callable[..., None] = shell.register_magic_function
+        register(_directive_line, "line", directive.BEGIN)
+        register(_put_back_line, "line", directive.PUT_BACK)
+        self.matcher.install(shell)
+        atexit.register(self.close)
+
+    def uninstall(self) -> None:
+        """Take everything out of the shell again."""
+        shell = self.shell
+        for event, hook in (("pre_run_cell", self.before_cell), ("post_run_cell", self.after_cell)):
+            if hook in shell.events.callbacks[event]:
+                shell.events.unregister(event, hook)
+        if directive.transform in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(directive.transform)
+        if self._gate in shell.ast_transformers:
+            shell.ast_transformers.remove(self._gate)
+        self.matcher.uninstall(shell)
+        self.recorder.stop()
+        if self._magics is not None:
+            self._magics.remove((directive.BEGIN, directive.PUT_BACK))
+        atexit.unregister(self.close)
+        self.close()
+
+    def close(self) -> None:
+        """End the execution in order; at exit."""
+        if hasattr(self, "session"):
+            self.session.close()
+
+    def reopen(self, explicit: str | None = None) -> None:
+        """Another notebook's name, or another store: end this session and open that one."""
+        self.uninstall()
+        self.install(explicit)
+
+    def apply_settings(self) -> None:
+        """`%config` changed something: it holds from the next cell on."""
+        if hasattr(self, "session"):
+            settings = config.load(self.place.folder, **self.overrides)
+            self.session.settings = self.session.policy.settings = settings
+            self.session.enabled = settings.enabled
+
+    def visible(self) -> list[str]:
+        """The names in the namespace that are the user's."""
+        hidden = self.shell.user_ns_hidden
+        space = self.shell.user_ns
+        missing = object()
+        return [
+            n for n, value in list(space.items())
+            if type(n) is str and hidden.get(n, missing) is not value and not _OWN.fullmatch(n)
+        ]  # fmt: skip
+
+    def _current_cell(self) -> str | None:
+        """Source of the cell that loads the extension; None where no cell does."""
+        if not self.shell.user_ns.get("In") or getattr(self.shell, "execution_count", 0) < 1:
+            return None
+        history = self.shell.history_manager
+        raw = history.input_hist_raw[-1] if history is not None and len(history.input_hist_raw) > 1 else None
+        return raw if raw and "durable_nb" in raw else None
+
+    # -- cells -------------------------------------------------------------------------------------
+
+    def before_cell(self, info: Any) -> None:
+        """`pre_run_cell`: decide what becomes of the cell. Never raises."""
+        if self._info is not None:
+            return  # a cell inside a cell, as `%%capture` runs it
+        self.arrival = Arrival()
+        self._gate.armed = False
+        if info.silent or not info.store_history:
+            self.session.note_unseen("a cell that is not recorded ran")
+            return
+        self._info, self._nested_failure, self._loading = info, False, None
+        try:
+            cell = self._cell(info)
+            self.arrival = self._refused(info) or self.session.arrive(cell)
+        except Exception as error:
+            self._warn("this cell is not recorded", error)
+            self._info = None
+            return
+        for note in self.arrival.notes:
+            print(note)
+        self._gate.armed = self.arrival.put_back
+        if not self.arrival.put_back:
+            self.recorder.start()
+
+    def _refused(self, info: Any) -> Arrival | None:
+        try:
+            self.options(info.raw_cell)
+        except UsageError as error:
+            return Arrival(error=error)
+        return None
+
+    def options(self, raw: str) -> tuple[str | None, tuple[str, ...], bool]:
+        """Node name, `--after` names and `--sync` of a cell's directive line."""
+        from durable_nb.shell.magics import node_options
+
+        found = directive.find(raw)
+        return (None, (), False) if found is None else node_options(found.name, found.options)
+
+    def _cell(self, info: Any) -> Cell:
+        raw = info.raw_cell
+        transformed = info.transformed_cell or self.shell.transform_cell(raw)
+        try:
+            setup = directive.only_setup(ast.parse(transformed))
+        except (SyntaxError, ValueError):
+            setup = False
+        try:
+            node, after, sync = self.options(raw)
+        except UsageError:
+            node, after, sync = None, (), False
+        return Cell(
+            raw,
+            directive.source_of(raw),
+            transformed,
+            setup,
+            node,
+            after,
+            sync,
+            getattr(info, "cell_id", None),
+        )
+
+    def after_cell(self, result: Any) -> None:
+        """`post_run_cell`: keep what the cell did. Never raises."""
+        try:
+            if result is not None and self._loading is not None and self._info is None:
+                self._loaded_by(result)
+                return
+            if self._info is None:
+                return
+            if result is not None and result.info is not self._info:
+                self._nested_failure |= not result.success
+                return
+            outputs = self.recorder.stop()
+            self._info = None
+            if self.arrival.put_back or self.arrival.error is not None:
+                return
+            self.session.finish(self._status(result), outputs)
+        except KeyboardInterrupt:
+            self._info = None
+            self.say("durable_nb: the save of this cell was interrupted; it is made after the next cell")
+        except Exception as error:
+            self._info = None
+            self._warn("this cell's result is not kept", error)
+
+    def _loaded_by(self, result: Any) -> None:
+        """The cell that loads the extension counts as the first one of the notebook."""
+        raw, self._loading = self._loading or "", None
+        if not result.success:
+            return
+        transformed = self.shell.transform_cell(raw)
+        setup = directive.only_setup(ast.parse(transformed))
+        self.session.loaded_by(Cell(raw, directive.source_of(raw), transformed, setup))
+
+    def _status(self, result: Any) -> NodeStatus:
+        if result is None:
+            return NodeStatus.INTERRUPTED
+        error = result.error_in_exec or result.error_before_exec
+        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+            return NodeStatus.INTERRUPTED
+        failed = error is not None or (self._nested_failure and self.session.in_node)
+        return NodeStatus.FAILED if failed else NodeStatus.COMPLETED
+
+    # -- talking -----------------------------------------------------------------------------------
+
+    def say(self, line: str) -> None:
+        """One line for the user, from any thread; not part of a cell's recorded outputs."""
+        with self.recorder.unrecorded():
+            print(line, file=sys.stderr, flush=True)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        text = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
+        self.say(f"durable_nb: {what}: {text}")
+
+    def show(self, rendered: render.Rendered) -> None:
+        """Show a report: as HTML where a front end can, as text elsewhere."""
+        if whereami.kernel_kind(self.shell) == "kernel":
+            self.shell.display_pub.publish(rendered._repr_mimebundle_(), {})
+        else:
+            print(rendered.text)
+
+    def _names(self) -> Iterable[tuple[str, str]]:
+        points = [p for p in self.session.history().checkpoints().values() if not p.retired]
+        nodes = dict.fromkeys(p.node for p in sorted(points, key=lambda p: -p.version) if p.node)
+        yield from ((node, "node") for node in nodes)
+        yield from ((f"v{p.version}", "version") for p in sorted(points, key=lambda p: -p.version))
+
+
+class _Gate(ast.NodeTransformer):
+    """Drops the body of a cell that is put back. Armed for one tree only, the cell's own."""
+
+    def __init__(self, extension: Extension) -> None:
+        self.armed = False
+        self._extension = extension
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if not self.armed or not isinstance(node, ast.Module):
+            return node
+        self.armed = False
+        return directive.reduced(node)
+
+
+def _digest(raw: str | None) -> str | None:
+    return None if raw is None else blake3(directive.source_of(raw).encode()).hexdigest()

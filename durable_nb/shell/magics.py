@@ -1,0 +1,234 @@
+"""`%%node`, `%checkpoint`, `%recover` and `%durable`."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError as IPythonUsageError
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from traitlets import TraitError, TraitType
+
+from durable_nb import config
+from durable_nb.errors import UsageError
+from durable_nb.shell import commands
+from durable_nb.ui import render
+
+if TYPE_CHECKING:
+    from durable_nb.shell.extension import Extension
+
+NAMES = {
+    "cell": ("node", "durable_node"),
+    "line": ("node", "durable_node", "checkpoint", "recover", "durable"),
+}
+
+
+def node_options(name: str, options: str) -> tuple[str, tuple[str, ...], bool]:
+    """What a directive line asks for: name, `--after` names, `--sync`.
+
+    Raises:
+        UsageError: no name, or an option that there is not.
+    """
+    if not name.isidentifier():
+        raise UsageError(f"%%node needs a name of letters, digits and _, not {name!r}: %%node load")
+    parser = argparse.ArgumentParser("%%node", add_help=False, exit_on_error=False)
+    parser.add_argument("--after", action="append", default=[])
+    parser.add_argument("--sync", action="store_true")
+    try:
+        found, rest = parser.parse_known_args(shlex.split(options))
+    except (argparse.ArgumentError, ValueError) as error:
+        raise UsageError(f"%%node {name}: {error}") from None
+    if rest:
+        raise UsageError(f"%%node {name}: no option {rest[0]}; there are --after A,B and --sync")
+    after = tuple(a for item in found.after for a in item.split(",") if a)
+    return name, after, found.sync
+
+
+class _Setting(TraitType[Any, Any]):
+    """A trait whose value is checked by `durable_nb.config`."""
+
+    def validate(self, _obj: Any, value: Any) -> Any:
+        try:
+            return config.parse(self.name or "", value)
+        except UsageError as error:
+            raise TraitError(str(error)) from None
+
+
+class _Magics(Magics):
+    """The magics of durable_nb; its traits are the settings (`%config Durable`)."""
+
+    shell: Any
+
+    def __init__(self, shell: Any, extension: Extension) -> None:
+        self._extension: Extension | None = None
+        super().__init__(shell)
+        self._extension = extension
+        self.observe(self._changed, list(config.definitions()))
+
+    def configured(self) -> dict[str, Any]:
+        """Settings that a configuration file gives."""
+        return {
+            name: getattr(self, name)
+            for name in self.config.get("Durable", {})
+            if name in config.definitions()
+        }
+
+    def _changed(self, change: Any) -> None:
+        if self._extension is not None:
+            self._extension.overrides[change["name"]] = change["new"]
+            self._extension.apply_settings()
+
+    def remove(self, more: Iterable[str]) -> None:
+        """Take the magics out of the shell, and the traits out of `%config`."""
+        lines, cells = (self.shell.magics_manager.magics[kind] for kind in ("line", "cell"))
+        for name in (*NAMES["line"], *more):
+            lines.pop(name, None)
+        for name in NAMES["cell"]:
+            cells.pop(name, None)
+        if self in self.shell.configurables:
+            self.shell.configurables.remove(self)
+
+    @property
+    def extension(self) -> Extension:
+        """The extension that these magics command."""
+        if self._extension is None:
+            raise UsageError("durable_nb is being unloaded")
+        return self._extension
+
+    @no_var_expand
+    @line_cell_magic("node")
+    def node(self, line: str, cell: str | None = None) -> None:
+        """%%node NAME [--after A,B] [--sync]
+
+        A named, durable step, as a cell's first line (`%node NAME` is the same, for linters and editors).
+
+          --after A,B   run only when the nodes A and B are finished
+          --sync        return only when the result is safe from power loss
+
+        When it has run, its result, outputs and state are kept in one commit. After a crash it is put back
+        instead of run again.
+        """
+        if cell is None:
+            raise UsageError(f"%node {line} has to be the first line of its cell")
+        # Reached from exported scripts and below other magics, where the directive was not seen.
+        result = self.shell.run_cell(f"%%node {line}\n{cell}", store_history=True)
+        result.raise_error()
+
+    @no_var_expand
+    @cell_magic("durable_node")
+    def durable_node(self, line: str, cell: str) -> None:
+        """The same as `%%node`, where another extension owns that name."""
+        self.node(line, cell)
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("description", nargs="*", help="what to remember it by")
+    @argument("--list", action="store_true", help="show every checkpoint")
+    @argument("--delete", metavar="ID", help="remove a checkpoint: vN or an id's prefix")
+    @argument("--force", action="store_true", help="remove it although it is pinned")
+    @argument("--pin", metavar="ID", help="never remove this one by itself")
+    @argument("--unpin", metavar="ID", help="take the pin out")
+    @line_magic("checkpoint")
+    def checkpoint(self, line: str) -> None:
+        """Keep every variable now: safe from power loss when it returns, and pinned."""
+        args = self._parse(self.checkpoint, line)
+        session = self.extension.session
+        if args.list:
+            points = session.history().checkpoints().values()
+            self._show(render.checkpoints(points, session.version))
+        elif args.delete or args.pin or args.unpin:
+            version = session.resolve(args.delete or args.pin or args.unpin)
+            if args.delete:
+                session.delete(version, force=args.force)
+            else:
+                session.pin(version, pinned=bool(args.pin))
+            done = "deleted" if args.delete else "pinned" if args.pin else "unpinned"
+            print(f"durable_nb: {done} v{version}")
+        else:
+            point = session.checkpoint(" ".join(args.description))
+            print(f"durable_nb: checkpoint v{point.version} ({point.digest[:8]}) is safe")
+
+    @no_var_expand
+    @magic_arguments()
+    @argument("target", nargs="?", help="node, vN, or an id's prefix; without it, the newest checkpoint")
+    @argument("--only", metavar="A,B", help="only these variables and what belongs to them")
+    @argument("--plan", action="store_true", help="only say what would happen")
+    @argument("--undo", action="store_true", help="go back to where the last %%recover started")
+    @argument("--execution", metavar="ID", help="from another execution of this store")
+    @argument("--force", action="store_true", help="take an execution over although its kernel may be alive")
+    @line_magic("recover")
+    def recover(self, line: str) -> None:
+        """Bring an earlier state back. Moves state only, never runs code."""
+        args = self._parse(self.recover, line)
+        session = self.extension.session
+        if args.undo:
+            self._show(render.recovery(session.undo()))
+            return
+        only = [n for n in args.only.split(",") if n] if args.only else None
+        result = session.recover(
+            args.target, only=only, plan=args.plan, execution=args.execution, force=args.force
+        )
+        self._show(render.recovery(result))
+
+    @no_var_expand
+    @line_magic("durable")
+    def durable(self, line: str) -> None:
+        """%durable [COMMAND]
+
+        status            what is kept, and where (also without a command)
+        log               every attempt at a node or cell
+        list              every execution in this store
+        show vN           the variables and the cell of a checkpoint
+        du                what takes how much of the disk
+        verify            check every byte of the store
+        off, on           stop and go on recording
+        config            every setting, its value and what it is for
+        ignore NAME…      leave these variables out from now on
+        forget NAME…      remove these variables from all history
+        gc                give back what nothing needs any more
+        clear [--yes]     remove everything that was kept of this notebook
+        trust ID [--yes]  load what somebody else wrote
+        new               begin a new execution
+        open NAME         say which notebook this is
+        rerun NODE        run a finished node again when it comes up next
+        """
+        words = shlex.split(line)
+        name, *rest = words or ["status"]
+        run = commands.COMMANDS.get(name)
+        if run is None:
+            near = difflib.get_close_matches(name, commands.COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; %durable? lists them"
+            raise UsageError(f"%durable has no command `{name}`{hint}")
+        shown = run(self.extension, rest)
+        if shown is not None:
+            self._show(shown)
+
+    def _parse(self, magic: Callable[..., Any], line: str) -> Any:
+        try:
+            return parse_argstring(magic, line)
+        except IPythonUsageError as error:
+            raise UsageError(str(error)) from None
+
+    def _show(self, rendered: render.Rendered) -> None:
+        self.extension.show(rendered)
+
+
+DurableMagics = magics_class(
+    type(
+        "Durable",
+        (_Magics,),
+        {
+            "__doc__": _Magics.__doc__,
+            "__module__": __name__,
+            **{
+                name: _Setting(default, help=text).tag(config=True)
+                for name, (default, _kind, text) in config.definitions().items()
+            },
+        },
+    )
+)
+"""The magics class; `%config` and configuration files know it as `Durable`."""

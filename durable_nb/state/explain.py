@@ -1,0 +1,52 @@
+"""Where in a value the part is that cannot be pickled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_DEPTH = 12
+_SECONDS = 1.0
+
+
+def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], Exception | None]) -> str:
+    """`df.attrs['conn'].socket`: the innermost part that refuses to be pickled, as an expression.
+
+    `refuses(value)` tries to pickle a value and returns the error, if any. Gives up after a second.
+    """
+    deadline = time.monotonic() + _SECONDS
+    path = name
+    for _ in range(_DEPTH):
+        for step, child in _children(value):
+            if time.monotonic() > deadline:
+                return path
+            if refuses(child) is not None:
+                path, value = path + step, child
+                break
+        else:
+            return path
+    return path
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    kind = type(value)
+    if kind in (list, tuple):
+        yield from ((f"[{i}]", child) for i, child in enumerate(value))
+    elif isinstance(value, dict):
+        yield from ((f"[{key!r}]", child) for key, child in value.items())
+    elif kind in (set, frozenset):
+        yield from ((f"{{{i}}}", child) for i, child in enumerate(value))
+    else:
+        try:
+            attributes = vars(value)
+        except TypeError:
+            attributes = {}
+        yield from ((f".{key}", child) for key, child in list(attributes.items()) if isinstance(key, str))
+        closure = getattr(value, "__closure__", None) if kind.__name__ == "function" else None
+        if closure:
+            for variable, cell in zip(value.__code__.co_freevars, closure, strict=True):
+                try:
+                    yield f" (closes over `{variable}`)", cell.cell_contents
+                except ValueError:  # an empty cell
+                    continue

@@ -1,0 +1,370 @@
+"""The pickler and unpickler of one namespace.
+
+Data is pickled at C speed, protocol 5, large buffers out of band. What differs from plain pickle:
+
+* a definition of the notebook (a function or class bound to its own name) is a reference by name in
+  every stream but its own, so that restoring a list of `P` never makes a second class `P`;
+* a definition's own stream holds it by value, its code with the text it was compiled from, and its
+  globals are always the live namespace;
+* closure cells and NumPy views keep what they share.
+
+Nothing here may run on bytes whose signature has not been checked.
+"""
+
+from __future__ import annotations
+
+import io
+import marshal
+import pickle
+import sys
+import types
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle.cloudpickle as cp
+
+from durable_nb.state import access, source
+from durable_nb.state.special import REDUCERS
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""The Python that compiled code belongs to: bytecode does not outlive a minor version."""
+
+Namespace = MutableMapping[str, Any]
+_TYPE_SUBCLASS = 1 << 31
+
+
+@dataclass(slots=True)
+class Dump:
+    """One component, pickled."""
+
+    stream: bytes
+    buffers: list[pickle.PickleBuffer]
+    refs: set[str] = field(default_factory=set)
+    """definitions of the notebook that the stream names (detached ones by their pseudo-name)"""
+    mentions: set[str] = field(default_factory=set)
+    """global names in the code of functions that the stream holds by value"""
+
+
+def in_notebook(value: Any) -> bool:
+    """Whether a function or class was defined in the notebook rather than in a module."""
+    return getattr(value, "__module__", None) == "__main__"
+
+
+def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
+    """The object that a dotted name denotes; None where it denotes nothing."""
+    root, *rest = qualname.split(".")
+    found = namespace.get(root)
+    for part in rest:
+        if found is None or part == "<locals>":
+            return None
+        try:
+            found = vars(found).get(part)
+        except TypeError:
+            return None
+        if isinstance(found, staticmethod | classmethod):
+            found = found.__func__
+    return found
+
+
+def is_definition(name: str, value: Any) -> bool:
+    """Whether a variable is a function or class bound to its own name at top level."""
+    return isinstance(value, types.FunctionType | type) and in_notebook(value) and value.__qualname__ == name
+
+
+# -- names that a stream may hold; the unpickler gives each its own meaning (see `_Unpickler`) ------
+
+
+def definition(qualname: str) -> Any:
+    raise pickle.UnpicklingError(f"{qualname} belongs to a durable_nb store; load it with durable_nb")
+
+
+def detached(name: str) -> Any:
+    raise pickle.UnpicklingError(f"{name} belongs to a durable_nb store; load it with durable_nb")
+
+
+def namespace() -> Any:
+    raise pickle.UnpicklingError("the namespace belongs to a durable_nb store; load it with durable_nb")
+
+
+def function(code: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
+    raise pickle.UnpicklingError(f"{name} belongs to a durable_nb store; load it with durable_nb")
+
+
+def cell(key: int) -> Any:
+    raise pickle.UnpicklingError("a closure cell belongs to a durable_nb store; load it with durable_nb")
+
+
+def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -> types.CodeType:
+    """Rebuild a code object; under another Python minor version, from its text."""
+    if text is not None:
+        source.remember(text)
+    if python == PYTHON:
+        return marshal.loads(data)  # type: ignore[no-any-return]
+    if text is not None:
+        found = source.compiled(text, qualname, line)
+        if found is not None:
+            return found
+    raise pickle.UnpicklingError(
+        f"`{qualname}` was compiled by Python {python} and its text is not known: run the cell that defines it"
+    )
+
+
+def set_cell(target: types.CellType, contents: tuple[Any, ...]) -> None:
+    if contents:
+        target.cell_contents = contents[0]
+
+
+def set_function(target: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    attributes, slots = state
+    for cell_, contents in slots.pop("closure"):
+        set_cell(cell_, contents)
+    for key, value in slots.items():
+        setattr(target, key, value)
+    target.__dict__.update(attributes)
+
+
+def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
+    """A NumPy view of a restored base."""
+    import numpy as np
+
+    flat = np.ndarray((base.nbytes,), np.uint8, _memory(base))
+    return np.ndarray(shape, dtype, flat, offset, strides) if base.nbytes else np.ndarray(shape, dtype)
+
+
+def _memory(base: Any) -> Any:
+    return base.reshape(-1, order="A").view("u1") if base.nbytes else base
+
+
+_CONTEXTUAL = frozenset({"definition", "detached", "namespace", "function", "cell"})
+
+
+# -- writing -----------------------------------------------------------------------------------------
+
+
+def _array_reduce(array: Any) -> Any:
+    root = array
+    while type(root.base) is type(array):
+        root = root.base
+    if root is array or root.dtype.hasobject or not (root.flags.c_contiguous or root.flags.f_contiguous):
+        return array.__reduce_ex__(5)
+    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    if not 0 <= offset <= root.nbytes:
+        return array.__reduce_ex__(5)
+    return (
+        array_view,
+        (root, array.dtype, array.shape, array.strides, offset),
+        (array.flags.writeable,),
+        None,
+        None,
+        set_writeable,
+    )
+
+
+def set_writeable(array: Any, state: tuple[bool]) -> None:
+    if not state[0]:
+        array.flags.writeable = False
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(
+        self,
+        file: io.BytesIO,
+        buffers: list[pickle.PickleBuffer],
+        names: Iterable[str],
+        space: Mapping[str, Any],
+        detach: Callable[[type], str],
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffers.append)
+        self._own = frozenset(names)
+        self._space = space
+        self._detach = detach
+        self._cells: dict[int, int] = {}
+        self.refs: set[str] = set()
+        self.mentions: set[str] = set()
+        table: dict[Any, Any] = {types.CodeType: _code_reduce, types.CellType: self._cell_reduce}
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            table[numpy.ndarray] = _array_reduce
+        self.dispatch_table = ChainMap(table, REDUCERS, cp.Pickler.dispatch_table)
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return self._function_reduce(obj)
+        if kind.__flags__ & _TYPE_SUBCLASS:
+            return self._class_reduce(obj)
+        return NotImplemented
+
+    def _reference(self, obj: Any) -> Any:
+        """A reference by name to a definition of the notebook, where `obj` is one."""
+        qualname = obj.__qualname__
+        root = qualname.partition(".")[0]
+        if root in self._own or resolve(self._space, qualname) is not obj:
+            return None
+        if not is_definition(root, self._space[root]):
+            return None
+        self.refs.add(root)
+        return definition, (qualname,)
+
+    def _class_reduce(self, obj: type) -> Any:
+        if in_notebook(obj):
+            reference = self._reference(obj)
+            if reference is not None:
+                return reference
+            root = obj.__qualname__.partition(".")[0]
+            if root not in self._own and "<locals>" not in obj.__qualname__:
+                name = self._detach(obj)
+                self.refs.add(name)
+                return detached, (name,)
+            self.mentions.update(*(access.of_code(c) for c in access.codes(obj)))
+        reduced = cp._class_reduce(obj)
+        if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
+            # Without cloudpickle's tracker, which would write into a live class on load.
+            make, args, *rest = reduced
+            return (make, (*args[:-2], None, args[-1]), *rest)
+        return reduced
+
+    def _function_reduce(self, obj: types.FunctionType) -> Any:
+        if in_notebook(obj) or obj.__globals__ is self._space:
+            reference = self._reference(obj)
+            if reference is not None:
+                return reference
+            self.mentions.update(access.of_code(obj.__code__))
+            module = "__main__"
+        elif cp._should_pickle_by_reference(obj):
+            return NotImplemented
+        else:
+            module = obj.__globals__.get("__name__", "__main__")
+        cells = obj.__closure__ or ()
+        slots: dict[str, Any] = {
+            "closure": tuple((c, _contents(c)) for c in cells),
+            "__defaults__": obj.__defaults__,
+            "__kwdefaults__": obj.__kwdefaults__,
+            "__annotations__": obj.__annotations__,
+            "__module__": obj.__module__,
+            "__qualname__": obj.__qualname__,
+            "__doc__": obj.__doc__,
+        }
+        if hasattr(obj, "__type_params__"):
+            slots["__type_params__"] = obj.__type_params__
+        keys = tuple(self._cell_key(c) for c in cells)
+        args = (obj.__code__, obj.__name__, keys, module)
+        return function, args, (dict(obj.__dict__), slots), None, None, set_function
+
+    def _cell_key(self, obj: types.CellType) -> int:
+        return self._cells.setdefault(id(obj), len(self._cells))
+
+    def _cell_reduce(self, obj: types.CellType) -> Any:
+        return cell, (self._cell_key(obj),), _contents(obj), None, None, set_cell
+
+
+def _contents(obj: types.CellType) -> tuple[Any, ...]:
+    try:
+        return (obj.cell_contents,)
+    except ValueError:  # empty
+        return ()
+
+
+def _code_reduce(obj: types.CodeType) -> Any:
+    found = source.statement(obj)
+    if found is None:
+        return code, (PYTHON, _marshalled(source.relocated(obj, "<durable_nb>", 0)), None, obj.co_qualname, 1)
+    text, first = found
+    moved = source.relocated(obj, source.file_name(text), first - 1)
+    return code, (PYTHON, _marshalled(moved), text, moved.co_qualname, moved.co_firstlineno)
+
+
+def _marshalled(obj: types.CodeType) -> bytes:
+    try:
+        return marshal.dumps(obj, 2)  # no back references: equal code gives equal bytes
+    except ValueError:  # a constant that only newer versions know
+        return marshal.dumps(obj)
+
+
+class _Whole:
+    """Stands for the namespace itself, where a variable holds `globals()`."""
+
+    def __reduce__(self) -> Any:
+        return namespace, ()
+
+
+def dump(names: Iterable[str], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
+    """Pickle the variables `names` of `space` together, as one stream that keeps what they share.
+
+    `detach` is asked for the pseudo-name of a notebook class that is no longer bound to its name.
+    Raises whatever a value's own reduction raises.
+    """
+    return dump_values({name: space[name] for name in names}, space, detach)
+
+
+def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
+    """As `dump`, for values that need not be bound in the namespace."""
+    file = io.BytesIO()
+    buffers: list[pickle.PickleBuffer] = []
+    pickler = _Pickler(file, buffers, values, space, detach)
+    pickler.dump({name: _Whole() if value is space else value for name, value in values.items()})
+    return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions)
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self,
+        stream: Any,
+        buffers: Iterable[Any],
+        space: Namespace,
+        staged: Mapping[str, Any],
+        attach: Callable[[str], Any],
+    ) -> None:
+        super().__init__(io.BytesIO(stream), buffers=buffers)
+        self._space = space
+        self._staged = ChainMap(dict(staged), space)  # type: ignore[arg-type]
+        self._attach = attach
+        self._cells: dict[int, types.CellType] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == __name__ and name in _CONTEXTUAL:
+            return getattr(self, f"_{name}")
+        if module == "__main__":
+            return self._definition(name)
+        return super().find_class(module, name)
+
+    def _definition(self, qualname: str) -> Any:
+        found = resolve(self._staged, qualname)
+        if found is None:
+            raise pickle.UnpicklingError(f"it needs `{qualname}`, which is not defined")
+        return found
+
+    def _detached(self, name: str) -> Any:
+        return self._attach(name)
+
+    def _namespace(self) -> Any:
+        return self._space
+
+    def _cell(self, key: int) -> types.CellType:
+        return self._cells.setdefault(key, types.CellType())
+
+    def _function(self, code_: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
+        scope: Any = self._space
+        if module != "__main__":
+            __import__(module)
+            scope = vars(sys.modules[module])
+        return types.FunctionType(code_, scope, name, None, tuple(self._cell(k) for k in cells) or None)
+
+
+def load(
+    stream: Any,
+    buffers: Iterable[Any],
+    space: Namespace,
+    staged: Mapping[str, Any],
+    attach: Callable[[str], Any],
+) -> dict[str, Any]:
+    """Unpickle one component. Functions get `space` as their globals; definitions are looked up in
+    `staged` first. Only for bytes whose chain of digests leads to a trusted signature.
+    """
+    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged, attach).load()
+    return loaded

@@ -1,0 +1,56 @@
+"""Bounded, reused memory for copies of changed bytes.
+
+A copy is taken before the cell returns, so that later mutations cannot tear it. What does not fit is
+not copied: the cell then waits until the writer has read the bytes where they are.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import psutil
+
+from durable_nb.model import CHUNK
+
+_WARM = 64
+"""Slabs kept for reuse: memory that was used before copies twice as fast as fresh."""
+
+
+def default_limit() -> int:
+    """Bytes: 1/16 of the machine's memory, at most 256 MiB."""
+    return int(min(256 << 20, max(16 << 20, psutil.virtual_memory().total // 16)))
+
+
+class Pool:
+    """At most `limit` bytes of copies between the cell and the writer."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._warm: list[bytearray] = []
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def copy(self, view: memoryview) -> memoryview | None:
+        """A copy of `view` (at most one chunk), or None where the pool is full."""
+        size = view.nbytes
+        with self._lock:
+            if self._used + CHUNK > self.limit:
+                return None
+            self._used += CHUNK
+            slab = self._warm.pop() if self._warm else None
+        if slab is None:
+            slab = bytearray(CHUNK)
+        copied = memoryview(slab)[:size]
+        copied[:] = view
+        return copied
+
+    def release(self, copied: memoryview) -> None:
+        """Give back a copy; a view that is none of ours is left alone."""
+        slab = copied.obj
+        copied.release()
+        if type(slab) is not bytearray or len(slab) != CHUNK:
+            return
+        with self._lock:
+            self._used -= CHUNK
+            if len(self._warm) < _WARM:
+                self._warm.append(slab)

@@ -1,0 +1,245 @@
+"""Manifests -> staging dict -> namespace: only what differs, all or nothing per component."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from durable_nb.errors import DurableError, NotFoundError, StoreError
+from durable_nb.model import Component, Piece
+from durable_nb.state import ambient, pickling
+from durable_nb.state.capture import DETACHED, Capture, Pieces, is_pseudo
+
+Read = Callable[[Iterable[str]], Iterator[tuple[str, memoryview]]]
+"""Yields (digest, verified bytes) for chunk digests, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What going to a checkpoint would do, variable by variable."""
+
+    load: Mapping[str, str]
+    """name -> manifest digest of what differs and will be loaded"""
+    delete: tuple[str, ...]
+    same: tuple[str, ...]
+    unsaved: Mapping[str, str]
+    """name -> why it was not kept; what is live under such a name is left as it is"""
+    yours: tuple[str, ...]
+    """bound by the user already: not overwritten"""
+    widened: tuple[str, ...]
+    """added to what was asked for, since it belongs to it"""
+    bytes: int
+    """to read"""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a restore did."""
+
+    restored: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """name -> why it could not be loaded"""
+
+
+def plan(
+    target: Mapping[str, str],
+    manifests: Mapping[str, Component],
+    capture: Capture,
+    *,
+    only: Iterable[str] | None = None,
+    keep: Iterable[str] = (),
+) -> Plan:
+    """Compare a checkpoint with what is live.
+
+    Args:
+        target: the checkpoint's state, name -> manifest digest.
+        manifests: the manifests of `target`, by digest.
+        only: restrict to these variables and what belongs to them.
+        keep: names that must not be overwritten.
+    """
+    live = capture.live
+    kept = set(keep)
+    unsaved: dict[str, str] = {}
+    load: dict[str, str] = {}
+    same: list[str] = []
+    for name, digest in target.items():
+        manifest = manifests[digest]
+        current = live.get(name)
+        if manifest.unsaved is not None:
+            unsaved[name] = manifest.unsaved
+        elif current is not None and current.digest == digest and not _collected(name, capture):
+            same.append(name)
+        elif name not in kept:
+            load[name] = digest
+    delete = [n for n in live if n not in target and not is_pseudo(n) and n not in kept]
+    widened: tuple[str, ...] = ()
+    if only is not None:
+        wanted = _widened(set(only), target, manifests, capture, load)
+        widened = tuple(sorted(n for n in wanted - set(only) if not is_pseudo(n) and n in load))
+        load = {n: d for n, d in load.items() if n in wanted}
+        delete = [n for n in delete if n in wanted]
+        unsaved = {n: why for n, why in unsaved.items() if n in wanted}
+    chosen = {d: manifests[d] for d in load.values()}
+    yours = tuple(sorted(n for n in kept if n in target and not is_pseudo(n) and n not in same))
+    return Plan(
+        load, tuple(delete), tuple(same), unsaved, yours, widened, sum(m.size for m in chosen.values())
+    )
+
+
+def _collected(name: str, capture: Capture) -> bool:
+    """Whether `name` stands for a class that lost its name and has gone with its last instance."""
+    return name.startswith(DETACHED) and name not in capture.classes
+
+
+def _widened(
+    wanted: set[str],
+    target: Mapping[str, str],
+    manifests: Mapping[str, Component],
+    capture: Capture,
+    load: Mapping[str, str],
+) -> set[str]:
+    """Whole components; definitions that differ; and every dependent of a definition that is replaced."""
+    while True:
+        more = set(wanted)
+        for name in wanted:
+            if name in target:
+                manifest = manifests[target[name]]
+                more.update(manifest.names, (r for r in manifest.refs if r in load))
+            if name in capture.live:
+                more.update(n for n in capture.live[name].names if n in load or n in capture.live)
+        for name, digest in load.items():
+            if not more.isdisjoint(n for n in manifests[digest].refs if n in load):
+                more.add(name)
+        if more == wanted:
+            return wanted
+        wanted = more
+
+
+@dataclass(slots=True)
+class Staged:
+    """What was loaded, before any of it is live."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, tuple[Component, str, Pieces]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    damaged: str | None = None
+    """the first component whose bytes are not in the store as they were written"""
+
+
+def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: Capture) -> Staged:
+    """Load what the plan says into a staging dict; a component that fails is reported, the others load."""
+    staged = Staged()
+    for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
+        manifest = manifests[digest]
+        try:
+            pieces, stream, buffers = _assemble(manifest, read, capture)
+            attach = _attached(staged.values, capture)
+            values = pickling.load(stream, buffers, capture.space, staged.values, attach)
+        except Exception as error:
+            reason = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
+            staged.failed.update((n, reason) for n in manifest.names if n in todo.load)
+            if isinstance(error, StoreError | NotFoundError) and staged.damaged is None:
+                staged.damaged = f"{', '.join(manifest.names)}: {reason}"
+            continue
+        for name, value in values.items():
+            if name in todo.load:
+                staged.values[name] = value
+                staged.loaded[name] = (manifest, digest, pieces)
+    return staged
+
+
+def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
+    """Make what was staged live, at once."""
+    outcome = Outcome(failed=dict(staged.failed))
+    values: dict[str, Any] = {}
+    for name, value in staged.values.items():
+        if name.startswith(ambient.PREFIX):
+            try:
+                ambient.write(name, value)
+            except Exception as error:
+                outcome.failed[name] = f"{type(error).__name__}: {error}"
+        elif name.startswith(DETACHED):
+            capture.classes[name] = value
+        else:
+            values[name] = value
+    capture.space.update(values)
+    for name in todo.delete:
+        capture.space.pop(name, None)
+        capture.live.pop(name, None)
+        outcome.deleted.append(name)
+    for name, (manifest, digest, pieces) in staged.loaded.items():
+        capture.adopt(name, manifest, digest, pieces)
+    outcome.restored.extend(sorted(values))
+    return outcome
+
+
+def _definitions_first(digests: Iterable[str], manifests: Mapping[str, Component]) -> Iterator[str]:
+    """Each component after the definitions that it references."""
+    order = sorted(digests, key=lambda d: (len(manifests[d].refs), manifests[d].names))
+    by_name = {name: d for d in order for name in manifests[d].names}
+    done: set[str] = set()
+
+    def visit(digest: str) -> Iterator[str]:
+        if digest in done:
+            return
+        done.add(digest)
+        for ref in manifests[digest].refs:
+            if ref in by_name:
+                yield from visit(by_name[ref])
+        yield digest
+
+    for digest in order:
+        yield from visit(digest)
+
+
+def _assemble(
+    manifest: Component, read: Read, capture: Capture
+) -> tuple[Pieces, bytes | bytearray, list[Any]]:
+    """Read a component's chunks into a stream and writable buffers."""
+    places: dict[str, list[tuple[memoryview, int]]] = {}
+    stream = bytearray(manifest.inline or sum(size for _, size in manifest.stream))
+    _place(places, memoryview(stream), manifest.stream)
+    memory = [_allocate(b.size) for b in manifest.buffers]
+    for target, buffer in zip(memory, manifest.buffers, strict=True):
+        _place(places, target, buffer.chunks)
+    pieces: dict[str, Piece] = {}
+    for digest, data in read(list(places)):
+        pieces[digest] = capture.piece(data, digest)
+        for target, start in places[digest]:
+            target[start : start + data.nbytes] = data
+    kept = Pieces(
+        [pieces[d] for d, _ in manifest.stream],
+        [(b.size, b.readonly, [pieces[d] for d, _ in b.chunks]) for b in manifest.buffers],
+    )
+    views = [m.toreadonly() if b.readonly else m for m, b in zip(memory, manifest.buffers, strict=True)]
+    return kept, stream, views
+
+
+def _place(
+    places: dict[str, list[tuple[memoryview, int]]], target: memoryview, chunks: Iterable[tuple[str, int]]
+) -> None:
+    start = 0
+    for digest, size in chunks:
+        places.setdefault(digest, []).append((target, start))
+        start += size
+
+
+def _allocate(size: int) -> memoryview:
+    """Writable memory that is not cleared first, where NumPy can give it."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or size < 1 << 16:
+        return memoryview(bytearray(size))
+    return memoryview(numpy.empty(size, numpy.uint8))
+
+
+def _attached(staged: Mapping[str, Any], capture: Capture) -> Callable[[str], Any]:
+    def attach(name: str) -> Any:
+        found = staged.get(name) or capture.classes.get(name)
+        if found is None:
+            raise KeyError(f"{name.removeprefix(DETACHED)}: an older definition that was not found")
+        return found
+
+    return attach

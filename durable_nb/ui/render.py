@@ -1,0 +1,207 @@
+"""Values of the model -> text and HTML, for notebooks, terminals, GitHub and print alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html as html_
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from durable_nb.model import Checkpoint, Execution, RecoveryResult
+
+_MARKS = {
+    "COMPLETED": "✓", "REUSED": "↺", "FAILED": "✗", "INTERRUPTED": "‖", "LOST": "?", "STARTED": "…",
+    "RUNNING": "…", "RECOVERING": "↺",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Something to look at: plain text everywhere, HTML where it can be shown."""
+
+    text: str
+    html: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": self.text, "text/html": self.html}
+
+
+def mark(status: str) -> str:
+    """A state by its shape, for those who do not see the colour."""
+    return _MARKS.get(status, "·")
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days"
+
+
+def amount(size: float) -> str:
+    """Bytes as people say them: 0 B, 812 kB, 14 MB, 2.1 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def moment(seconds: float) -> str:
+    """A time of day in the reader's own zone."""
+    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names in one line; the end of a long list is counted."""
+    shown = list(names)
+    more = len(shown) - most
+    return ", ".join(shown[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Rendered:
+    """A table, as text and as HTML."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    cells = [[str(value) for value in row] for row in rows]
+    drawn = Table(*head, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in cells:
+        drawn.add_row(*(value.replace("[", r"\[") for value in row))
+    console = Console(file=io.StringIO(), width=140, force_terminal=False, color_system=None)
+    console.print(drawn)
+    text = "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())  # type: ignore[attr-defined]
+    parts = ["<table>"]
+    if title:
+        parts.append(f"<caption style='text-align:left'>{html_.escape(title)}</caption>")
+    parts.append("<thead><tr>" + "".join(_th(h) for h in head) + "</tr></thead><tbody>")
+    parts.extend("<tr>" + "".join(_td(v) for v in row) + "</tr>" for row in cells)
+    parts.append("</tbody></table>")
+    return Rendered(text, "".join(parts))
+
+
+def _th(value: str) -> str:
+    return f"<th style='text-align:left'>{html_.escape(value)}</th>"
+
+
+def _td(value: str) -> str:
+    return f"<td style='text-align:left'>{html_.escape(value)}</td>"
+
+
+def lines(head: str, body: Iterable[tuple[str, str]]) -> Rendered:
+    """A headline and labelled lines below it."""
+    pairs = [(label, value) for label, value in body if value]
+    width = max((len(label) for label, _ in pairs), default=0)
+    text = "\n".join([head, *(f"  {label:<{width}}  {value}" for label, value in pairs)])
+    rows = "".join(
+        f"<tr><td style='text-align:left'><b>{html_.escape(label)}</b></td>"
+        f"<td style='text-align:left'>{html_.escape(value)}</td></tr>"
+        for label, value in pairs
+    )
+    return Rendered(text, f"<div><p>{html_.escape(head)}</p><table>{rows}</table></div>")
+
+
+def recovery(result: RecoveryResult) -> Rendered:
+    """The report after (or the plan before) going to a checkpoint."""
+    if result.version is None:
+        return lines(f"durable_nb: {result.message}", ())
+    ago = f", made {span(result.age)} before" if not result.planned else ""
+    body: list[tuple[str, str]] = [
+        ("brought back" if not result.planned else "to load", listed(result.restored)),
+        ("unchanged", listed(result.same)),
+        ("removed" if not result.planned else "to remove", listed(result.deleted)),
+        ("brought along", listed(result.widened)),
+        ("yours, not overwritten", listed(result.yours)),
+    ]
+    body += [("was not kept", f"{name}: {why}") for name, why in result.unsaved.items()]
+    body += [("not loaded", f"{name}: {why}") for name, why in result.failed.items()]
+    body += [("passed over", why) for why in result.passed_over]
+    if result.lost:
+        body.append(("lost", f"`{result.lost}` was running when the kernel died"))
+    if result.saved_seconds >= 0.05 and not result.planned:
+        body.append(("saved you", f"{span(result.saved_seconds)} of running cells again"))
+    return lines(f"durable_nb: {result.message}{ago}", body)
+
+
+def checkpoints(points: Iterable[Checkpoint], current: int | None = None) -> Rendered:
+    """The list of checkpoints, newest first."""
+    rows = [
+        (
+            ("→ " if c.version == current else "  ") + f"v{c.version}",
+            c.digest[:8],
+            c.kind + (" 📌" if c.pinned else ""),
+            c.node or "",
+            moment(c.time),
+            f"v{c.parent}" if c.parent else "",
+            listed((n for n in c.changed if ":" not in n), 5),
+            c.description,
+        )
+        for c in sorted(points, key=lambda c: -c.version)
+        if not c.retired
+    ]
+    return table(("version", "id", "kind", "node", "time", "from", "changed", "description"), rows)
+
+
+def attempts(rows: Iterable[Mapping[str, Any]]) -> Rendered:
+    """The attempts at nodes and cells, in order."""
+    return table(
+        ("", "cell", "status", "took", "version"),
+        [
+            (
+                mark(r["status"]),
+                f"{r['node'] or r['label']}",
+                r["status"],
+                span(r["seconds"]) if r["seconds"] else "",
+                f"v{r['version']}" if r.get("version") else "",
+            )
+            for r in rows
+        ],
+    )
+
+
+def executions(found: Iterable[Execution]) -> Rendered:
+    """The executions of a store, newest first."""
+    return table(
+        ("execution", "notebook", "status", "owner", "last", "checkpoints to", "trusted"),
+        [
+            (
+                e.id,
+                (e.notebook or "(unknown)").rpartition("/")[2],
+                f"{mark(e.status)} {e.status}",
+                f"{e.owner.user}, process {e.owner.pid}, {e.liveness}" if e.owner else "",
+                moment(e.updated),
+                f"v{e.head}" if e.head else "",
+                "yes" if e.trusted else "no",
+            )
+            for e in found
+        ],
+    )
+
+
+def escaped(text: str) -> str:
+    """Text for HTML."""
+    return html_.escape(text)
+
+
+def setting(value: object, kind: str) -> str:
+    """A setting's value as a person would write it."""
+    if kind == "bytes" and isinstance(value, int):
+        return amount(value) if value else "0"
+    if kind == "seconds" and isinstance(value, float):
+        return span(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value)
