@@ -1,0 +1,352 @@
+"""The verified past of one execution.
+
+The newest record that this user signed, or chose to trust, is the head. From there the digests of
+the parents lead back, and trust with them. What does not fit is passed over and named.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from blake3 import blake3
+
+from durable_nb.errors import DamagedError, DurableError, NotFoundError, StoreError
+from durable_nb.model import Checkpoint, Owner, Record
+from durable_nb.store.records import Entry, Epoch, RecordFiles
+
+_MODULUS = 1 << 256
+
+
+def weight(name: str, manifest: str) -> int:
+    """What one variable adds to the root of a state."""
+    return int.from_bytes(blake3(f"{name}\0{manifest}".encode()).digest())
+
+
+def root_of(state: Mapping[str, str]) -> int:
+    """Sum of the weights modulo 2**256: a root that follows a change of one variable at no cost.
+
+    Additive multiset hashes: Clarke et al., ASIACRYPT 2003.
+    """
+    return sum(weight(name, manifest) for name, manifest in state.items()) % _MODULUS
+
+
+def root_hex(root: int) -> str:
+    return f"{root % _MODULUS:064x}"
+
+
+class History:
+    """One execution as the store has it now. Raises NotFoundError if there is no such execution."""
+
+    def __init__(self, execution: str, files: RecordFiles, read_chunk: Callable[[str], bytes]) -> None:
+        self.execution = execution
+        self._files = files
+        self._read_chunk = read_chunk
+        self._listing = files.listing(execution)
+        self._passed_over: dict[tuple[int, int], str] = {}
+        self._rebuilt: tuple[int, dict[str, str]] | None = None
+        self._trusted_digests = files.signer.trusted(execution)
+        self._head, self.trusted = self._find_head()
+        self.epoch = self._listing.newest_epoch
+        """the newest epoch: who published it owns the execution"""
+
+    @property
+    def head(self) -> Record | None:
+        """The newest record that holds."""
+        return self._head.record if self._head else None
+
+    @property
+    def records(self) -> list[Record]:
+        """What led to the head, oldest first."""
+        return [entry.record for entry in self.entries]
+
+    @property
+    def problems(self) -> list[str]:
+        """What was passed over, is missing, or older than what this user saw; a line each."""
+        return [*self._chain[1], *self.head_problems]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """As `records`, with what says that each is in its place."""
+        return self._chain[0]
+
+    @property
+    def bases(self) -> tuple[int, ...]:
+        """The number of the first record of each epoch that has one."""
+        return self._head.bases if self._head else ()
+
+    @cached_property
+    def head_problems(self) -> list[str]:
+        """Those problems that can be told without reading all records."""
+        found = [f"{why}: passed over" for why in self._passed_over.values()]
+        found += self._epoch_problems()
+        if rolled_back := self._rolled_back():
+            found.append(rolled_back)
+        return found
+
+    @cached_property
+    def epochs(self) -> dict[int, Epoch]:
+        """Every epoch that can be read."""
+        found = {}
+        for number in self._listing.epochs:
+            try:
+                found[number] = self._files.epoch(self.execution, number)
+            except (DamagedError, NotFoundError):
+                continue
+        return found
+
+    @property
+    def owner(self) -> Owner | None:
+        """The process that owns the execution now; None if that cannot be read."""
+        newest = self.epochs.get(self.epoch)
+        return newest.owner if newest else None
+
+    @property
+    def notebook(self) -> str | None:
+        origin = self._origin
+        return origin.notebook if origin else None
+
+    @property
+    def parent(self) -> str | None:
+        """The execution that this one continues after a clean restart."""
+        origin = self._origin
+        return origin.parent if origin else None
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        origin = self._origin
+        return origin.meta if origin else {}
+
+    @property
+    def started(self) -> float:
+        times = [e.time for e in self.epochs.values()] or [r.time for r in self.records[:1]]
+        return min(times, default=0.0)
+
+    @property
+    def updated(self) -> float:
+        times = [e.time for e in self.epochs.values()]
+        return max([*times, self.head.time if self.head else 0.0])
+
+    def intents(self, epoch: int) -> list[dict[str, Any]]:
+        """What was about to begin in an epoch, oldest first: only what this user signed."""
+        return self._files.intents(self.execution, epoch)[0]
+
+    @cached_property
+    def _checkpoints(self) -> dict[int, Checkpoint]:
+        points: dict[int, Checkpoint] = {}
+        pinned: dict[int, bool] = {}
+        retired: set[int] = set()
+        for record in self.records:
+            body = record.body
+            pinned |= dict.fromkeys(body.get("pin", ()), True) | dict.fromkeys(body.get("unpin", ()), False)
+            retired.update(body.get("retire", ()))
+            state = body.get("state")
+            if state is not None:
+                points[record.number] = Checkpoint(
+                    version=record.number,
+                    parent=state["parent"],
+                    time=record.time,
+                    kind=record.kind,
+                    node=body.get("node"),
+                    description=body.get("description") or "",
+                    pinned=bool(body.get("pinned", False)),
+                    retired=False,
+                    changed=tuple(state["set"]),
+                    deleted=tuple(state["del"]),
+                    digest=record.digest,
+                )
+        for version in (pinned.keys() | retired) & points.keys():
+            point = points[version]
+            values = {f: getattr(point, f) for f in Checkpoint.__slots__}
+            values |= {"pinned": pinned.get(version, point.pinned), "retired": version in retired}
+            points[version] = Checkpoint(**values)
+        return points
+
+    def checkpoints(self) -> dict[int, Checkpoint]:
+        """Every version of the state, retired ones included, oldest first."""
+        return dict(self._checkpoints)
+
+    @cached_property
+    def forgotten(self) -> frozenset[str]:
+        """Digests of the manifests and cells that the user removed from all history."""
+        found: set[str] = set()
+        for record in self.records:
+            forget = record.body.get("forget") or {}
+            found.update(forget.get("manifests", ()), forget.get("cells", ()))
+        return frozenset(found)
+
+    def state(self, version: int) -> dict[str, str]:
+        """Name -> manifest digest, as of a version, verified against its root.
+
+        Raises:
+            NotFoundError: there is no such checkpoint, or it was retired.
+            DamagedError: what it is made of is not whole.
+        """
+        point = self._checkpoints.get(version)
+        if point is None:
+            raise NotFoundError(f"execution {self.execution} has no checkpoint v{version}")
+        if point.retired:
+            raise NotFoundError(f"checkpoint v{version} was retired: its values are gone")
+        state = self.rebuild(version)
+        return {name: digest for name, digest in state.items() if digest not in self.forgotten}
+
+    def rebuild(self, version: int) -> dict[str, str]:
+        """As `state`, whatever became of the checkpoint since: with what was retired or forgotten."""
+        deltas: list[Mapping[str, Any]] = []
+        at: int | None = version
+        state: dict[str, str] = {}
+        while at is not None:
+            if self._rebuilt is not None and self._rebuilt[0] == at:
+                state = dict(self._rebuilt[1])
+                break
+            delta = self._delta(at, version)
+            full = self._full(delta)
+            if full is not None:
+                state = full
+                break
+            deltas.append(delta)
+            parent = delta["parent"]
+            if parent is not None and parent >= at:
+                raise DamagedError(f"checkpoint v{version} cannot be put together: v{at} follows v{parent}")
+            at = parent
+        for delta in reversed(deltas):
+            for name in delta["del"]:
+                state.pop(name, None)
+            state.update(delta["set"])
+        if root_hex(root_of(state)) != self._delta(version, version)["root"]:
+            raise DamagedError(f"checkpoint v{version} cannot be put together: its root is another one")
+        self._rebuilt = (version, dict(state))
+        return state
+
+    def entry(self, number: int) -> Entry | None:
+        """The record of this number, where it is sound."""
+        return self._by_number.get(number)
+
+    @cached_property
+    def _by_number(self) -> dict[int, Entry]:
+        return {entry.record.number: entry for entry in self.entries}
+
+    def _delta(self, at: int, version: int) -> Mapping[str, Any]:
+        entry = self._by_number.get(at)
+        delta = entry.record.body.get("state") if entry else None
+        if delta is None:
+            raise DamagedError(
+                f"checkpoint v{version} cannot be put together: record {at} is missing or damaged"
+            )
+        return dict(delta)
+
+    def _full(self, delta: Mapping[str, Any]) -> dict[str, str] | None:
+        if not delta.get("full"):
+            return None
+        try:
+            return dict(json.loads(self._read_chunk(delta["full"])))
+        except (DurableError, ValueError):
+            # The deltas below it may still do; the root tells.
+            return None
+
+    def _entry(self, number: int, epoch: int) -> Entry | str:
+        try:
+            return self._files.entry(self.execution, number, epoch)
+        except (StoreError, NotFoundError) as error:
+            return str(error)
+
+    def _is_mine(self, entry: Entry) -> bool:
+        return entry.signed or entry.record.digest in self._trusted_digests
+
+    def _find_head(self) -> tuple[Entry | None, bool]:
+        foreign: Entry | None = None
+        foreign_keys: list[tuple[int, int]] = []
+        for epoch, number in reversed(self._listing.records):
+            entry = self._entry(number, epoch)
+            if isinstance(entry, str):
+                self._passed_over[epoch, number] = entry
+            elif self._is_mine(entry):
+                for key in foreign_keys:
+                    self._passed_over[key] = f"record {key[1]} of epoch {key[0]} is not signed by this user"
+                return entry, True
+            else:
+                foreign = foreign or entry
+                foreign_keys.append((epoch, number))
+        if foreign is not None or self._listing.records:
+            return foreign, False
+        return None, any(e.signed for e in self.epochs.values())
+
+    @cached_property
+    def _chain(self) -> tuple[list[Entry], list[str]]:
+        if self._head is None:
+            return [], []
+        head, bases = self._head, self._head.bases
+        # Which epoch a number belongs to follows from the head: a record that a writer published
+        # after it had lost the execution has a number of the next epoch, and is never looked at.
+        present = {
+            n: e for e, n in self._listing.records if n < head.record.number and e == bisect_right(bases, n)
+        }
+        found, problems = [head], []
+        expected: str | None = head.record.parent
+        last = head.record.number
+        for number in sorted(present, reverse=True):
+            if number != last - 1:
+                problems.append(_missing(number + 1, last - 1))
+                expected = None
+            last = number
+            entry = self._entry(number, present[number])
+            if isinstance(entry, str):
+                if (present[number], number) not in self._passed_over:
+                    problems.append(f"{entry}: passed over")
+                expected = None
+            elif expected is None and self.trusted and not self._is_mine(entry):
+                problems.append(f"record {number} is not signed by this user: passed over")
+            elif expected is not None and entry.record.digest != expected:
+                problems.append(
+                    f"record {number} is not the one that record {number + 1} follows: passed over"
+                )
+                expected = None
+            else:
+                found.append(entry)
+                expected = entry.record.parent
+        if last > 1:
+            problems.append(_missing(1, last - 1))
+        found.reverse()
+        problems.reverse()
+        return found, problems
+
+    @cached_property
+    def _origin(self) -> Epoch | None:
+        return self.epochs[max(self.epochs)] if self.epochs else None
+
+    def _epoch_problems(self) -> Iterable[str]:
+        listed = set(self._listing.epochs)
+        for number in range(1, self.epoch + 1):
+            if number not in listed:
+                yield f"epoch {number} of execution {self.execution} is missing"
+            elif number not in self.epochs:
+                yield f"epoch {number} of execution {self.execution} is damaged"
+            elif self.trusted and not self.epochs[number].signed and not self._vouched(number):
+                yield f"epoch {number} of execution {self.execution} is damaged, or not signed by this user"
+
+    def _vouched(self, epoch: int) -> bool:
+        # A record that is trusted names the epoch object under which it was written.
+        return any(e.record.epoch == epoch and e.opened == self.epochs[epoch].digest for e in self.entries)
+
+    def _rolled_back(self) -> str | None:
+        seen = self._files.signer.head(self.execution)
+        if seen is None:
+            return None
+        place = "" if seen.store == self._files.objects.name else f" in {seen.store}"
+        if seen.epoch > self.epoch:
+            return f"rolled back: this user last saw epoch {seen.epoch}{place}, the store has {self.epoch}"
+        number, epoch = (self._head.record.number, self._head.record.epoch) if self._head else (0, 0)
+        if epoch <= seen.epoch and number < seen.number:
+            return f"rolled back: this user last saw number {seen.number}{place}, the store has {number}"
+        if self._head and bisect_right(self.bases, seen.number) <= seen.epoch:
+            entry = self._head if number == seen.number else self._by_number.get(seen.number)
+            if entry is not None and seen.digest and entry.record.digest != seen.digest:
+                return f"rolled back: record {seen.number} is not the one that this user last saw{place}"
+        return None
+
+
+def _missing(first: int, last: int) -> str:
+    return f"record {first} is missing" if first == last else f"records {first} to {last} are missing"

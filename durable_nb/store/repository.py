@@ -1,0 +1,254 @@
+"""The one front door of a store."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from durable_nb.errors import DamagedError, FencedError, NotFoundError, ObjectExistsError
+from durable_nb.model import Component, Execution, ExecutionStatus, Liveness, Owner
+from durable_nb.store.draft import Draft
+from durable_nb.store.log import History
+from durable_nb.store.objects import LocalFolder, Objects
+from durable_nb.store.owner import LifeLock, liveness
+from durable_nb.store.packs import Compression, PackIndex
+from durable_nb.store.records import Epoch, RecordFiles, record_key
+from durable_nb.store.signing import Head, Signer
+from durable_nb.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes of a store, by what they are for."""
+
+    packs: int
+    log: int
+    derived: int
+    """the catalog: deleting it loses nothing"""
+
+    @property
+    def total(self) -> int:
+        return self.packs + self.log + self.derived
+
+
+class Repository:
+    """Executions and their values, in one store.
+
+    Args:
+        objects: where the bytes are.
+        signer: this user's key.
+        compression: of new chunks: "lz4", "zstd" or "none"; all can be read.
+        min_free: bytes of the disk that saving leaves free.
+    """
+
+    def __init__(
+        self, objects: Objects, signer: Signer, *, compression: Compression = "lz4", min_free: int = 0
+    ) -> None:
+        self.objects = objects
+        self.signer = signer
+        self.compression = compression
+        self.min_free = min_free
+        self.packs = PackIndex(objects)
+        self._files = RecordFiles(objects, signer)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        signer: Signer | None = None,
+        compression: Compression = "lz4",
+        min_free: int = 0,
+        create: bool = True,
+    ) -> Repository:
+        """The store in a folder, made if it is not there; NotFoundError if `create` is false and it is not."""
+        objects = LocalFolder(folder, create=create)
+        return cls(objects, signer or Signer(), compression=compression, min_free=min_free)
+
+    @property
+    def path(self) -> Path | None:
+        """The folder, where the store is one."""
+        return self.objects.path if isinstance(self.objects, LocalFolder) else None
+
+    def executions(self) -> list[Execution]:
+        """All of them, newest first; also those that are damaged or not trusted."""
+        found = [self.execution(name) for name in self._files.executions()]
+        return sorted(found, key=lambda e: (e.updated, e.started), reverse=True)
+
+    def execution(self, execution: str) -> Execution:
+        """What is known of one; NotFoundError if it is not in the store."""
+        history = self.history(execution)
+        owner = history.owner
+        alive = (
+            Liveness.UNKNOWN if owner is None else liveness(owner, self._lock_file(execution, history.epoch))
+        )
+        return Execution(
+            id=execution,
+            notebook=history.notebook,
+            parent=history.parent,
+            started=history.started,
+            updated=history.updated,
+            status=_status(history, alive),
+            epoch=history.epoch,
+            liveness=alive,
+            owner=owner,
+            head=history.head.number if history.head else 0,
+            trusted=history.trusted,
+            problems=tuple(history.head_problems),
+        )
+
+    def history(self, execution: str) -> History:
+        """The verified past of an execution, as it is now; NotFoundError if it is not in the store."""
+        return History(execution, self._files, self.cell)
+
+    def vanished(self, notebook: str | None = None) -> list[str]:
+        """A line for each execution that this user wrote to this store and that is not in it any more."""
+        here = set(self._files.executions())
+        return [
+            f"rolled back: execution {name}{f' of {head.notebook}' if head.notebook else ''} is gone, "
+            f"this user last saw number {head.number}"
+            for name, head in self.signer.heads().items()
+            if head.store == self.objects.name and name not in here and notebook in {None, head.notebook}
+        ]
+
+    def create(
+        self,
+        execution: str,
+        owner: Owner,
+        notebook: str | None = None,
+        parent: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Writer:
+        """Begin an execution. ObjectExistsError if there is one of this id."""
+        origin = {"notebook": notebook, "parent": parent, "meta": dict(meta or {})}
+        epoch = self._files.open_epoch(execution, 1, owner, time.time(), origin)
+        return self._writer(None, epoch, execution)
+
+    def take_over(self, execution: str, owner: Owner, *, notebook: str | None = None) -> Writer:
+        """Own an execution from now on: its former owner, if it still runs, is refused at its next commit.
+
+        Raises FencedError if somebody else took it over at the same moment.
+        """
+        before = self.history(execution)
+        origin = {"notebook": notebook or before.notebook, "parent": before.parent, "meta": dict(before.meta)}
+        try:
+            epoch = self._files.open_epoch(execution, before.epoch + 1, owner, time.time(), origin)
+        except ObjectExistsError:
+            raise FencedError(f"another kernel has just taken execution {execution} over") from None
+        # Read again: until the epoch was there, the former owner's records counted.
+        history = self.history(execution)
+        writer = self._writer(history, epoch, execution)
+        writer.rely_on_unsafe(self._unsafe(history))
+        # From this record on, it is fixed which of the former owner's records are part of the past.
+        writer.commit(Draft(kind="takeover", body={"from": before.epoch}))
+        writer.safe()
+        return writer
+
+    def components(self, digests: Iterable[str]) -> dict[str, Component]:
+        """Manifests by digest. Raises NotFoundError or DamagedError."""
+        return {digest: _manifest(digest, data) for digest, data in self.packs.read(digests)}
+
+    def chunks(self, digests: Iterable[str]) -> Iterator[tuple[str, memoryview]]:
+        """Chunks, verified, each once, in the order that is cheapest to read."""
+        return self.packs.read(digests)
+
+    def cell(self, digest: str) -> bytes:
+        """One chunk as bytes: source and outputs of a cell."""
+        return next(bytes(data) for _, data in self.packs.read([digest]))
+
+    def remove(self, execution: str) -> None:
+        """Delete the log of an execution; its values go with the next collection."""
+        keys = self.objects.list(f"log/{execution}/")
+        self.signer.forget_head(execution)
+        self.signer.untrust(execution)
+        # Newest first, epochs last: what is left of it in between is a shorter past.
+        for key in sorted(keys, key=lambda k: ("epoch-" not in k, k), reverse=True):
+            self.objects.delete(key)
+
+    def verify(self, execution: str | None = None) -> list[str]:
+        """A line for everything in the store that is not as it was written."""
+        from durable_nb.store.verify import verify
+
+        return verify(self, execution)
+
+    def bytes_stored(self) -> int:
+        """Bytes of the store on the disk."""
+        return self.usage().total
+
+    def usage(self) -> Usage:
+        """Bytes of the store, by what they are for."""
+        sizes = {"packs": 0, "log": 0}
+        derived = 0
+        for key in self.objects.list(""):
+            folder = key.partition("/")[0]
+            try:
+                size = self.objects.size(key)
+            except NotFoundError:
+                continue
+            if folder in sizes:
+                sizes[folder] += size
+            else:
+                derived += size
+        return Usage(sizes["packs"], sizes["log"], derived)
+
+    def keep_within(self, writer: Writer, max_bytes: int) -> None:
+        """Retire the oldest automatic checkpoints of the writer's execution where the store is too large.
+
+        Returns at once; a thread then deletes what nothing needs any more.
+        """
+        from durable_nb.store.garbage import keep_within
+
+        keep_within(self, writer, max_bytes)
+
+    def _writer(self, history: History | None, epoch: Epoch, execution: str) -> Writer:
+        file = self._lock_file(execution, epoch.number)
+        return Writer(
+            history,
+            epoch,
+            execution,
+            self._files,
+            self.packs,
+            compression=self.compression,
+            min_free=self.min_free,
+            lock=LifeLock(file) if file else None,
+        )
+
+    def _unsafe(self, history: History) -> list[str]:
+        """What the former owner had kept, and perhaps not made safe."""
+        seen: Head | None = self.signer.head(history.execution)
+        safe = seen.number if seen and seen.store == self.objects.name else 0
+        keys = []
+        for record in history.records:
+            if record.number > safe:
+                keys.append(record_key(history.execution, record.number, record.epoch))
+                keys.extend(record.body.get("packs", ()))
+        return keys
+
+    def _lock_file(self, execution: str, epoch: int) -> Path | None:
+        return self.path / "locks" / f"{execution}.{epoch}" if self.path else None
+
+
+def _status(history: History, alive: Liveness) -> ExecutionStatus:
+    head = history.head
+    ended: object = None
+    if head is not None and head.kind == "end" and head.epoch == history.epoch:
+        ended = head.body.get("status")
+    elif history.trusted:
+        # The clean mark is an intent, because the kernel may not be left the time for a record.
+        last = history.intents(history.epoch)[-1:]
+        ended = last[0].get("end") if last else None
+    if ended is not None:
+        known = {str(status): status for status in ExecutionStatus}
+        return known.get(str(ended), ExecutionStatus.INTERRUPTED)
+    return ExecutionStatus.RUNNING if alive is Liveness.ALIVE else ExecutionStatus.INTERRUPTED
+
+
+def _manifest(digest: str, data: memoryview) -> Component:
+    try:
+        return Component.from_bytes(bytes(data))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"manifest {digest} cannot be read: {error}") from None
