@@ -21,10 +21,10 @@ BELOW: dict[str, set[str]] = {
 BELOW["state"] = BELOW["store"] = set(BELOW)
 BELOW["engine"] = BELOW["state"] | {"state", "store"}
 BELOW["shell"] = BELOW["ui"] = BELOW["engine"] | {"engine"}
-TOP = {"__init__", "__main__", "cli", "papermill", "testing"}
+TOP = {"__init__", "__main__", "cli", "demo", "papermill", "testing"}
 
 HOMES = {
-    "IPython": ("shell/",),
+    "IPython": ("shell/", "testing.py"),
     "ipywidgets": ("ui/",),
     "duckdb": ("store/catalog.py",),
     "cloudpickle": ("state/pickling.py",),
