@@ -15,9 +15,11 @@ from durable_nb.store.draft import Draft
 from durable_nb.store.log import History
 from durable_nb.store.objects import LocalFolder, Objects
 from durable_nb.store.owner import LifeLock, liveness
-from durable_nb.store.packs import Compression, PackIndex
+from durable_nb.store.index import PackIndex
+from durable_nb.store.packs import Compression
 from durable_nb.store.records import Epoch, RecordFiles, record_key
 from durable_nb.store.signing import Head, Signer
+from durable_nb.store.thinning import Thinning
 from durable_nb.store.writer import Writer
 
 
@@ -53,6 +55,7 @@ class Repository:
         self.compression = compression
         self.min_free = min_free
         self.packs = PackIndex(objects)
+        self.thinning = Thinning(self)
         self._files = RecordFiles(objects, signer)
 
     @classmethod
@@ -74,9 +77,13 @@ class Repository:
         """The folder, where the store is one."""
         return self.objects.path if isinstance(self.objects, LocalFolder) else None
 
+    def execution_ids(self) -> list[str]:
+        """The names of all executions."""
+        return self._files.executions()
+
     def executions(self) -> list[Execution]:
         """All of them, newest first; also those that are damaged or not trusted."""
-        found = [self.execution(name) for name in self._files.executions()]
+        found = [self.execution(name) for name in self.execution_ids()]
         return sorted(found, key=lambda e: (e.updated, e.started), reverse=True)
 
     def execution(self, execution: str) -> Execution:
@@ -107,7 +114,7 @@ class Repository:
 
     def vanished(self, notebook: str | None = None) -> list[str]:
         """A line for each execution that this user wrote to this store and that is not in it any more."""
-        here = set(self._files.executions())
+        here = set(self.execution_ids())
         return [
             f"rolled back: execution {name}{f' of {head.notebook}' if head.notebook else ''} is gone, "
             f"this user last saw number {head.number}"
@@ -147,6 +154,40 @@ class Repository:
         writer.commit(Draft(kind="takeover", body={"from": before.epoch}))
         writer.safe()
         return writer
+
+    def retire(self, execution: str, versions: Iterable[int]) -> None:
+        """Mark checkpoints of an execution that nobody owns any more as removed.
+
+        FencedError if somebody owns it after all; DamagedError if its newest record does not hold.
+        """
+        history = self.history(execution)
+        head, entry = history.head, history.entries[-1] if history.entries else None
+        if head is None or entry is None or head.epoch != history.epoch or not history.trusted:
+            raise DamagedError(f"execution {execution} cannot be written to: its newest record is not whole")
+        if self.execution(execution).status is ExecutionStatus.RUNNING:
+            raise FencedError(f"execution {execution} is owned by a running kernel")
+        ended = {"status": head.body["status"]} if head.kind == "end" else {}
+        try:
+            record = self._files.publish(
+                {
+                    "execution": execution,
+                    "epoch": head.epoch,
+                    "number": head.number + 1,
+                    "parent": head.digest,
+                    "bases": list(entry.bases),
+                    "opened": entry.opened,
+                    "intents": entry.intents,
+                    # Removing old checkpoints does not make an old run the newest one.
+                    "time": head.time,
+                    "kind": "end" if ended else "note",
+                    "body": {**ended, "retire": list(versions)},
+                }
+            )
+        except ObjectExistsError:
+            raise FencedError(f"execution {execution} has just been written to by its owner") from None
+        head_seen = Head(record.number, record.epoch, record.digest, self.objects.name, history.notebook)
+        self.objects.sync([record_key(execution, record.number, record.epoch)])
+        self.signer.set_head(execution, head_seen)
 
     def components(self, digests: Iterable[str]) -> dict[str, Component]:
         """Manifests by digest. Raises NotFoundError or DamagedError."""
@@ -196,13 +237,8 @@ class Repository:
         return Usage(sizes["packs"], sizes["log"], derived)
 
     def keep_within(self, writer: Writer, max_bytes: int) -> None:
-        """Retire the oldest automatic checkpoints of the writer's execution where the store is too large.
-
-        Returns at once; a thread then deletes what nothing needs any more.
-        """
-        from durable_nb.store.garbage import keep_within
-
-        keep_within(self, writer, max_bytes)
+        """Remove the oldest automatic checkpoints where the store is larger. Returns at once."""
+        self.thinning.keep_within(writer, max_bytes)
 
     def _writer(self, history: History | None, epoch: Epoch, execution: str) -> Writer:
         file = self._lock_file(execution, epoch.number)

@@ -14,7 +14,8 @@ from durable_nb.store.condemned import condemned_packs
 from durable_nb.store.draft import Draft, PendingComponent
 from durable_nb.store.log import History, root_hex, weight
 from durable_nb.store.owner import LifeLock
-from durable_nb.store.packs import Bytes, Compression, PackIndex, build, digest_of
+from durable_nb.store.index import PackIndex
+from durable_nb.store.packs import Bytes, Compression, build, digest_of
 from durable_nb.store.records import Epoch, RecordFiles, epoch_key, intents_key, record_key
 from durable_nb.store.signing import Head
 
