@@ -210,7 +210,7 @@ class Catalog:
         connection.execute("DELETE FROM executions")
         for table in ("attempts", "checkpoints", "variables", "events"):
             for execution_id in stale & known.keys():
-                connection.execute(f"DELETE FROM {table} WHERE execution = ?", [execution_id])
+                connection.execute(f"DELETE FROM {table} WHERE execution = ?", [execution_id])  # noqa: S608 - a name of ours
         for table, new in rows.items():
             _insert(connection, table, new)
         connection.commit()
@@ -323,5 +323,5 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[s
     schema = pa.schema([(name, types.get(kind, pa.float64())) for name, kind in columns.items()])
     connection.register("new_rows", pa.Table.from_pylist(rows, schema))
     chosen = ", ".join(f"to_timestamp({c})" if t == "TIMESTAMPTZ" else c for c, t in columns.items())
-    connection.execute(f"INSERT INTO {table} SELECT {chosen} FROM new_rows")
+    connection.execute(f"INSERT INTO {table} SELECT {chosen} FROM new_rows")  # noqa: S608 - names of ours
     connection.unregister("new_rows")

@@ -23,7 +23,7 @@ class PackIndex:
         self._objects = objects
         self._lock = threading.RLock()
         self._places: dict[str, tuple[Place, ...]] = {}
-        self._known: set[str] = set()
+        self._known: dict[str, list[tuple[str, Place]]] = {}
         self._damaged: dict[str, str] = {}
         self._open: dict[str, Any] = {}
 
@@ -44,11 +44,9 @@ class PackIndex:
     def contents(self) -> dict[str, dict[str, int]]:
         """For every pack in the index, its chunks: digest -> bytes."""
         with self._lock:
-            found: dict[str, dict[str, int]] = {pack: {} for pack in self._known}
-            for digest, places in self._places.items():
-                for place in places:
-                    found[place.pack][digest] = place.size
-            return found
+            return {
+                pack: {digest: place.size for digest, place in held} for pack, held in self._known.items()
+            }
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -60,17 +58,15 @@ class PackIndex:
         with self._lock:
             listed = set(self._objects.list("packs/")) if packs is None else set(packs)
             if packs is None:
-                self._forget(self._known - listed)
+                self._forget(self._known.keys() - listed)
                 self._damaged = {k: v for k, v in self._damaged.items() if k in listed}
-            for pack in sorted(listed - self._known - self._damaged.keys()):
+            for pack in sorted(listed - self._known.keys() - self._damaged.keys()):
                 self._look_into(pack)
 
     def add(self, pack: Pack) -> None:
         """A pack that was just put need not be read to be known."""
         with self._lock:
-            self._known.add(pack.key)
-            for digest, place in pack.places.items():
-                self._places[digest] = (*self._places.get(digest, ()), place)
+            self._learn(pack.key, list(pack.places.items()))
 
     def drop(self, pack: str) -> None:
         """The pack is gone, or going: do not find anything in it any more."""
@@ -98,10 +94,8 @@ class PackIndex:
         """Reads all of a pack that can be opened: a line for each chunk that is not what it should be."""
         with self._lock:
             rows: dict[int, list[tuple[int, str]]] = {}
-            for digest, places in self._places.items():
-                for place in places:
-                    if place.pack == pack:
-                        rows.setdefault(place.group, []).append((place.row, digest))
+            for digest, place in self._known.get(pack, ()):
+                rows.setdefault(place.group, []).append((place.row, digest))
         loaded = [chunk for group in rows for chunk in self._load(pack, group, rows[group])]
         return [
             f"chunk {digest} in {pack} is damaged: {why}" for digest, why in loaded if isinstance(why, str)
@@ -173,37 +167,34 @@ class PackIndex:
             return file
 
     def _look_into(self, pack: str) -> None:
+        held: list[tuple[str, Place]] = []
         try:
             file = self._file(pack)
             if file.schema_arrow.names != schema().names:
                 raise ValueError("its columns are not those of a pack")
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, ["digest", "size"], use_threads=False)
-                sizes = table["size"].to_pylist()
-                for row, digest in enumerate(table["digest"].to_pylist()):
-                    place = Place(pack, group, row, sizes[row])
-                    known = self._places.get(digest.hex(), ())
-                    self._places[digest.hex()] = (*known, place)
+                cells = zip(table["digest"].to_pylist(), table["size"].to_pylist(), strict=True)
+                held += [(d.hex(), Place(pack, group, row, size)) for row, (d, size) in enumerate(cells)]
         except NotFoundError:
             return
         except Exception as error:
-            self._known.add(pack)
-            self._forget({pack})
+            self._open.pop(pack, None)
             self._damaged[pack] = f"{type(error).__name__}: {error}"
         else:
-            self._known.add(pack)
+            self._learn(pack, held)
 
-    def _forget(self, packs: set[str]) -> None:
-        gone = packs & self._known
-        for pack in packs:
+    def _learn(self, pack: str, held: list[tuple[str, Place]]) -> None:
+        self._known[pack] = held
+        for digest, place in held:
+            self._places[digest] = (*self._places.get(digest, ()), place)
+
+    def _forget(self, packs: Iterable[str]) -> None:
+        for pack in list(packs):
             self._open.pop(pack, None)
-        if not gone:
-            return
-        self._known -= gone
-        for digest, places in list(self._places.items()):
-            if any(p.pack in gone for p in places):
-                kept = tuple(p for p in places if p.pack not in gone)
+            for digest, _ in self._known.pop(pack, ()):
+                kept = tuple(p for p in self._places.get(digest, ()) if p.pack != pack)
                 if kept:
                     self._places[digest] = kept
                 else:
-                    del self._places[digest]
+                    self._places.pop(digest, None)

@@ -35,6 +35,7 @@ def root_of(state: Mapping[str, str]) -> int:
 
 
 def root_hex(root: int) -> str:
+    """The root as it is written."""
     return f"{root % _MODULUS:064x}"
 
 
@@ -106,6 +107,7 @@ class History:
 
     @property
     def notebook(self) -> str | None:
+        """Path of the notebook, where it was known."""
         origin = self._origin
         return origin.notebook if origin else None
 
@@ -117,16 +119,19 @@ class History:
 
     @property
     def meta(self) -> Mapping[str, Any]:
+        """What was noted when the execution began."""
         origin = self._origin
         return origin.meta if origin else {}
 
     @property
     def started(self) -> float:
+        """Seconds since 1970."""
         times = [e.time for e in self.epochs.values()] or [r.time for r in self.records[:1]]
         return min(times, default=0.0)
 
     @property
     def updated(self) -> float:
+        """Seconds since 1970, of the newest record or epoch."""
         times = [e.time for e in self.epochs.values()]
         return max([*times, self.head.time if self.head else 0.0])
 

@@ -19,7 +19,6 @@ from durable_nb.errors import NoSpaceError, NotFoundError, ObjectExistsError, St
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _MAPPED = 1 << 16
-_BLOCK = 4 << 20
 _STALE = 3600.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -76,6 +75,8 @@ def _told(what: str) -> Iterator[None]:
 class LocalFolder:
     """Objects as files of one folder, readable by their owner only."""
 
+    _block = 4 << 20
+
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path).absolute()
         self._temporary = self.path / "tmp"
@@ -91,9 +92,11 @@ class LocalFolder:
 
     @property
     def name(self) -> str:
+        """The folder."""
         return str(self.path)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
+        """Publish a whole object, or raise ObjectExistsError."""
         target = self._file(key)
         with _told(key):
             temporary = self._temporary / f"{os.getpid()}-{next(self._count)}-{secrets.token_hex(4)}"
@@ -103,12 +106,13 @@ class LocalFolder:
             except FileExistsError:
                 raise ObjectExistsError(f"{key} exists already") from None
             finally:
-                self._step("unlink temporary")
+                self._step("unlink temporary", target)
                 with contextlib.suppress(OSError):
                     temporary.unlink()
-                self._step("unlinked temporary")
+                self._step("unlinked temporary", target)
 
     def get(self, key: str) -> memoryview:
+        """The bytes, mapped from the disk where they are many."""
         try:
             handle = os.open(self._file(key), os.O_RDONLY)
         except FileNotFoundError:
@@ -126,9 +130,11 @@ class LocalFolder:
             os.close(handle)
 
     def exists(self, key: str) -> bool:
-        return os.path.exists(self._file(key))
+        """Whether the file is there."""
+        return self._file(key).exists()
 
     def list(self, prefix: str) -> list[str]:
+        """All keys below a folder, sorted; not those of unfinished files."""
         if prefix and not prefix.endswith("/"):
             raise ValueError(f"a prefix ends in a slash: {prefix!r}")
         found: list[str] = []
@@ -151,21 +157,25 @@ class LocalFolder:
         return sorted(found)
 
     def size(self, key: str) -> int:
+        """Bytes of the file."""
         try:
-            return os.stat(self._file(key)).st_size
+            return self._file(key).stat().st_size
         except FileNotFoundError:
             raise NotFoundError(f"{key} is not in the store") from None
 
     def delete(self, key: str) -> None:
-        with _told(key):
-            self._step("delete")
-            self._file(key).unlink(missing_ok=True)
-            self._step("deleted")
-
-    def append(self, key: str, line: bytes) -> None:
+        """Remove the file."""
         target = self._file(key)
         with _told(key):
-            self._step("append")
+            self._step("delete", target)
+            target.unlink(missing_ok=True)
+            self._step("deleted", target)
+
+    def append(self, key: str, line: bytes) -> None:
+        """Add a line with one write, taken back where it was cut short."""
+        target = self._file(key)
+        with _told(key):
+            self._step("append", target)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             try:
                 handle = os.open(target, flags, 0o600)
@@ -184,9 +194,10 @@ class LocalFolder:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
-            self._step("appended")
+            self._step("appended", target)
 
     def sync(self, keys: Iterable[str]) -> None:
+        """Flush the files and the folders that they are in."""
         folders: set[Path] = set()
         with _told("to the disk itself"):
             for key in keys:
@@ -197,9 +208,10 @@ class LocalFolder:
                 self._fsync(folder)
 
     def free(self) -> int | None:
+        """Bytes free on the disk."""
         return shutil.disk_usage(self.path).free
 
-    def _step(self, name: str) -> None:
+    def _step(self, name: str, path: Path) -> None:
         """Called before and after everything that changes the disk: tests end the process here."""
 
     def _file(self, key: str) -> Path:
@@ -213,7 +225,7 @@ class LocalFolder:
             part.mkdir(mode=0o700, exist_ok=True)
 
     def _write(self, file: Path, data: bytes | memoryview, flags: int = 0) -> None:
-        self._step("open")
+        self._step("open", file)
         flags |= os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             handle = os.open(file, flags, 0o600)
@@ -223,14 +235,14 @@ class LocalFolder:
         try:
             rest = memoryview(data).cast("B")
             while len(rest):
-                self._step("write")
-                rest = rest[os.write(handle, rest[:_BLOCK]) :]
-            self._step("written")
+                self._step("write", file)
+                rest = rest[os.write(handle, rest[: self._block]) :]
+            self._step("written", file)
         finally:
             os.close(handle)
 
     def _publish(self, temporary: Path, target: Path) -> None:
-        self._step("link")
+        self._step("link", target)
         try:
             try:
                 os.link(temporary, target)
@@ -241,7 +253,7 @@ class LocalFolder:
             if error.errno not in _NO_LINKS:
                 raise
             self._copy(temporary, target)
-        self._step("linked")
+        self._step("linked", target)
 
     def _copy(self, temporary: Path, target: Path) -> None:
         # Without links the name is taken first and filled afterwards: a reader may see a torn object.
@@ -255,7 +267,7 @@ class LocalFolder:
             raise
 
     def _fsync(self, path: Path) -> bool:
-        self._step("fsync")
+        self._step("fsync", path)
         try:
             handle = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -264,7 +276,7 @@ class LocalFolder:
             os.fsync(handle)
         finally:
             os.close(handle)
-        self._step("fsynced")
+        self._step("fsynced", path)
         return True
 
     def _tidy(self) -> None:
@@ -273,6 +285,6 @@ class LocalFolder:
         with contextlib.suppress(FileExistsError), (self.path / ".gitignore").open("x") as file:
             file.write("*\n")
         if self._temporary.is_dir():
-            for entry in os.scandir(self._temporary):
+            for entry in self._temporary.iterdir():
                 if time.time() - entry.stat().st_mtime > _STALE:
-                    os.unlink(entry.path)
+                    entry.unlink()

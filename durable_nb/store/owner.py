@@ -59,6 +59,7 @@ class LifeLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def close(self) -> None:
+        """Let go of the lock."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()

@@ -68,24 +68,29 @@ class Listing:
 
     @property
     def newest_epoch(self) -> int:
+        """Of the objects and of the records, in case the object is missing."""
         return max([0, *self.epochs, *(epoch for epoch, _ in self.records)])
 
 
 def folder(execution: str) -> str:
+    """Prefix of the keys of an execution."""
     if not _EXECUTION.fullmatch(execution):
         raise NotFoundError(f"there is no execution {execution!r}")
     return f"log/{execution}/"
 
 
 def record_key(execution: str, number: int, epoch: int) -> str:
+    """The epoch is part of it: a stale writer cannot occupy a number of the new owner."""
     return f"{folder(execution)}{number:08d}.{epoch:04d}.json"
 
 
 def epoch_key(execution: str, epoch: int) -> str:
+    """The object that says who owns the execution."""
     return f"{folder(execution)}epoch-{epoch:04d}.json"
 
 
 def intents_key(execution: str, epoch: int) -> str:
+    """The file that the intents of an epoch are appended to."""
     return f"{folder(execution)}epoch-{epoch:04d}.intents"
 
 
@@ -99,6 +104,7 @@ class RecordFiles:
         self._epochs: dict[str, Epoch] = {}
 
     def executions(self) -> list[str]:
+        """Names of all executions."""
         return list(
             dict.fromkeys(key.split("/")[1] for key in self.objects.list("log/") if key.count("/") == 2)
         )
@@ -188,6 +194,7 @@ class RecordFiles:
         return _epoch(key, {"format": FORMAT, **fields}, digest, signed=True)
 
     def append_intent(self, execution: str, epoch: int, fields: Mapping[str, Any]) -> None:
+        """Keep an intent."""
         line = canonical({**fields, "format": FORMAT, "execution": execution, "epoch": epoch})
         self.objects.append(intents_key(execution, epoch), line + f"\t{self.signer.sign(line)}\n".encode())
 

@@ -12,10 +12,10 @@ from typing import Any
 from durable_nb.errors import DamagedError, FencedError, NotFoundError, ObjectExistsError
 from durable_nb.model import Component, Execution, ExecutionStatus, Liveness, Owner
 from durable_nb.store.draft import Draft
+from durable_nb.store.index import PackIndex
 from durable_nb.store.log import History
 from durable_nb.store.objects import LocalFolder, Objects
 from durable_nb.store.owner import LifeLock, liveness
-from durable_nb.store.index import PackIndex
 from durable_nb.store.packs import Compression
 from durable_nb.store.records import Epoch, RecordFiles, record_key
 from durable_nb.store.signing import Head, Signer
@@ -34,6 +34,7 @@ class Usage:
 
     @property
     def total(self) -> int:
+        """All of it."""
         return self.packs + self.log + self.derived
 
 
@@ -68,7 +69,7 @@ class Repository:
         min_free: int = 0,
         create: bool = True,
     ) -> Repository:
-        """The store in a folder, made if it is not there; NotFoundError if `create` is false and it is not."""
+        """The store in a folder; where there is none it is made, or NotFoundError raised."""
         objects = LocalFolder(folder, create=create)
         return cls(objects, signer or Signer(), compression=compression, min_free=min_free)
 

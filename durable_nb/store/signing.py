@@ -49,6 +49,7 @@ class Signer:
 
     @property
     def key_path(self) -> Path:
+        """The file with the key."""
         return self.folder / "key"
 
     def sign(self, data: bytes) -> str:
@@ -63,6 +64,7 @@ class Signer:
         return hmac.compare_digest(expected.encode(), mac.encode("utf-8", "replace"))
 
     def head(self, execution: str) -> Head | None:
+        """The newest record that this user knows to be safe, if any."""
         raw = self._read(self._head_path(execution))
         return None if raw is None else _head(raw)
 
@@ -97,6 +99,7 @@ class Signer:
         self._replace(self._trust_path(execution), sorted({*self.trusted(execution), digest}))
 
     def untrust(self, execution: str) -> None:
+        """Take it back."""
         with _told(self.folder):
             self._trust_path(execution).unlink(missing_ok=True)
 

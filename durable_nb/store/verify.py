@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from durable_nb.errors import DamagedError, DurableError, NotFoundError, StoreError
+from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component
 from durable_nb.store.condemned import condemned
-from durable_nb.store.log import History
 from durable_nb.store.index import PackIndex
+from durable_nb.store.log import History
 from durable_nb.store.packs import digest_of
 from durable_nb.store.records import Listing, RecordFiles
 
@@ -29,7 +29,7 @@ def verify(repository: Repository, execution: str | None = None) -> list[str]:
     problems = [*_packs(repository, index)]
     names = [execution] if execution is not None else repository.execution_ids()
     for name in names:
-        problems += _execution(repository, files, index, name)
+        problems += _execution(files, index, name)
     if execution is None:
         problems += repository.vanished()
         problems += _strays(repository)
@@ -50,7 +50,7 @@ def _packs(repository: Repository, index: PackIndex) -> Iterator[str]:
         yield from index.damages(pack)
 
 
-def _execution(repository: Repository, files: RecordFiles, index: PackIndex, name: str) -> Iterator[str]:
+def _execution(files: RecordFiles, index: PackIndex, name: str) -> Iterator[str]:
     def cell(digest: str) -> bytes:
         return next(bytes(data) for _, data in index.read([digest]))
 
@@ -75,7 +75,7 @@ def _signatures(history: History, listing: Listing, files: RecordFiles) -> Itera
     for entry in history.entries:
         # Below a record that the user chose to trust, others may have signed.
         if history.trusted and not entry.signed and entry.record.number > vouched:
-            yield f"the signature of record {entry.record.number} of execution {history.execution} is not right"
+            yield f"the signature of record {entry.record.number} of {history.execution} is not right"
     chained = {(e.record.epoch, e.record.number) for e in history.entries}
     for epoch, number in listing.records:
         if (epoch, number) in chained:
@@ -96,7 +96,7 @@ def _signatures(history: History, listing: Listing, files: RecordFiles) -> Itera
     opened = {e.record.epoch: e.opened for e in history.entries}
     for number, found in history.epochs.items():
         if opened.get(number, found.digest) != found.digest:
-            yield f"epoch {number} of execution {history.execution} is not the one that its records were written in"
+            yield f"epoch {number} of {history.execution} is not the one that its records were written in"
 
 
 def _intents(history: History, listing: Listing, files: RecordFiles) -> Iterator[str]:

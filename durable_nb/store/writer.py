@@ -12,9 +12,10 @@ from durable_nb.errors import FencedError, NoSpaceError, NotFoundError, ObjectEx
 from durable_nb.model import Component, Record, canonical
 from durable_nb.store.condemned import condemned_packs
 from durable_nb.store.draft import Draft, PendingComponent
-from durable_nb.store.log import History, root_hex, weight
-from durable_nb.store.owner import LifeLock
 from durable_nb.store.index import PackIndex
+from durable_nb.store.log import History, root_hex, weight
+from durable_nb.store.naming import Naming
+from durable_nb.store.owner import LifeLock
 from durable_nb.store.packs import Bytes, Compression, build, digest_of
 from durable_nb.store.records import Epoch, RecordFiles, epoch_key, intents_key, record_key
 from durable_nb.store.signing import Head
@@ -241,77 +242,19 @@ class Writer:
 
     def _describe(self, draft: Draft, batch: _Batch) -> tuple[dict[str, str], dict[str, str]]:
         """Manifests and content digests of the draft, by name."""
-        manifests, contents = dict(draft.assign), {}
-        if draft.assign:
-            for digest, data in self._packs.read(draft.assign.values()):
-                content = digest_of(canonical(Component.from_bytes(bytes(data)).content()))
-                contents.update({n: content for n, d in draft.assign.items() if d == digest})
-        holders = {name: c for c in draft.components for name in c.names}
-        known = {**self._state.contents, **contents}
-        for pending in draft.every():
-            pending.digest = pending.content_digest = ""
+        manifests, contents = dict(draft.assign), dict[str, str]()
+        for digest, data in self._packs.read(draft.assign.values()):
+            content = digest_of(canonical(Component.from_bytes(bytes(data)).content()))
+            contents.update({n: content for n, d in draft.assign.items() if d == digest})
+        naming = Naming(draft, {**self._state.contents, **contents})
         for pending in draft.components:
-            self._finish(pending, holders, known, batch, set())
-        for name, pending in holders.items():
-            manifests[name], contents[name] = pending.digest, pending.content_digest
+            naming.finish(pending)
+            for name in pending.names:
+                manifests[name], contents[name] = pending.digest, pending.content_digest
+        for manifest in naming.manifests:
+            batch.add(manifest)
+        batch.relied |= naming.relied
         return manifests, contents
-
-    def _finish(
-        self,
-        pending: PendingComponent,
-        holders: Mapping[str, PendingComponent],
-        known: Mapping[str, str],
-        batch: _Batch,
-        active: set[int],
-    ) -> str:
-        """The manifest's digest. Its references are those of the content, so cycles are no matter."""
-        if pending.digest:
-            return pending.digest
-        self._content(pending, holders, known, batch, active)
-        refs: dict[str, str] = {}
-        for name in sorted(pending.reaches):
-            holder = holders.get(name)
-            if holder is None:
-                found = known.get(name, "")
-            else:
-                found = self._content(holder, holders, known, batch, active)
-            if found:
-                refs[name] = found
-        component = pending.manifest(self._detached(pending, holders, known, batch, active), refs)
-        pending.digest = batch.add(component.to_bytes())
-        return pending.digest
-
-    def _content(
-        self,
-        pending: PendingComponent,
-        holders: Mapping[str, PendingComponent],
-        known: Mapping[str, str],
-        batch: _Batch,
-        active: set[int],
-    ) -> str:
-        if not pending.content_digest and id(pending) not in active:
-            active.add(id(pending))
-            component = pending.manifest(self._detached(pending, holders, known, batch, active), {})
-            active.discard(id(pending))
-            pending.content_digest = digest_of(canonical(component.content()))
-        return pending.content_digest
-
-    def _detached(
-        self,
-        pending: PendingComponent,
-        holders: Mapping[str, PendingComponent],
-        known: Mapping[str, str],
-        batch: _Batch,
-        active: set[int],
-    ) -> tuple[str, ...]:
-        found = []
-        for item in pending.detached:
-            if isinstance(item, str):
-                batch.relied.add(item)
-                found.append(item)
-            else:
-                found.append(self._finish(item, holders, known, batch, active))
-        return tuple(found)
 
     def _advance(
         self, draft: Draft, manifests: Mapping[str, str], contents: Mapping[str, str], batch: _Batch

@@ -1,0 +1,58 @@
+"""The digests of components that refer to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from durable_nb.model import canonical
+from durable_nb.store.draft import Draft, PendingComponent
+from durable_nb.store.packs import digest_of
+
+
+class Naming:
+    """Gives the components of a draft their digests, once all of their pieces have one.
+
+    A manifest names its definitions by the digest of their content, which covers no references: so
+    definitions may refer to each other in circles.
+
+    Args:
+        draft: what is to be committed.
+        known: name -> content digest, of the variables that the draft does not touch.
+    """
+
+    def __init__(self, draft: Draft, known: Mapping[str, str]) -> None:
+        self.manifests: list[bytes] = []
+        """to be written"""
+        self.relied: set[str] = set()
+        """digests of manifests that must be in the store already"""
+        self._known = known
+        self._holders = {name: pending for pending in draft.components for name in pending.names}
+        self._active: set[int] = set()
+        for pending in draft.every():
+            pending.digest = pending.content_digest = ""
+
+    def finish(self, pending: PendingComponent) -> str:
+        """The digest of the manifest, which is the component's effective digest."""
+        if not pending.digest:
+            self._content(pending)
+            refs = {name: found for name in sorted(pending.reaches) if (found := self._definition(name))}
+            manifest = pending.manifest(self._detached(pending), refs).to_bytes()
+            self.manifests.append(manifest)
+            pending.digest = digest_of(manifest)
+        return pending.digest
+
+    def _definition(self, name: str) -> str:
+        holder = self._holders.get(name)
+        return self._known.get(name, "") if holder is None else self._content(holder)
+
+    def _content(self, pending: PendingComponent) -> str:
+        if not pending.content_digest and id(pending) not in self._active:
+            self._active.add(id(pending))
+            content = pending.manifest(self._detached(pending), {}).content()
+            self._active.discard(id(pending))
+            pending.content_digest = digest_of(canonical(content))
+        return pending.content_digest
+
+    def _detached(self, pending: PendingComponent) -> tuple[str, ...]:
+        self.relied.update(item for item in pending.detached if isinstance(item, str))
+        return tuple(item if isinstance(item, str) else self.finish(item) for item in pending.detached)
