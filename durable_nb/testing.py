@@ -99,6 +99,7 @@ class Kernel:
         )
         self._client = self._connected()
         self._stopped = False
+        self._early: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -184,6 +185,24 @@ class Kernel:
         error = f"{content['ename']}: {content['evalue']}" if "ename" in content else ""
         return Reply(content["status"], tuple(shown.outputs), error, content.get("execution_count"))
 
+    def until_shown(self, sent: str, text: str, *, timeout: float = TIMEOUT) -> None:
+        """Wait until a cell has printed `text`, and so is in the middle of its work.
+
+        `reply` still has all that it shows.
+
+        Raises:
+            TimeoutError: it has not within `timeout` seconds.
+            RuntimeError: it ended, or the kernel died, without.
+        """
+        deadline = time.monotonic() + timeout
+        shown = ""
+        while text not in shown:
+            message = self._receive("iopub", sent, deadline)
+            if message is None or message["content"].get("execution_state") == "idle":
+                raise RuntimeError(f"the cell ended without {text!r}; it has shown {shown!r}")
+            self._early.append(message)
+            shown += message["content"].get("text", "")
+
     def value(self, expression: str) -> str:
         """The `repr` of an expression, evaluated between cells. durable_nb sees that code ran, not which."""
         request = self._client.execute("", silent=True, user_expressions={"it": expression})
@@ -247,6 +266,14 @@ class Kernel:
         return client
 
     def _next(self, channel: str, request: str, deadline: float) -> dict[str, Any] | None:
+        early = self._early if channel == "iopub" else []
+        while early:
+            message = early.pop(0)
+            if message["parent_header"]["msg_id"] == request:
+                return message
+        return self._receive(channel, request, deadline)
+
+    def _receive(self, channel: str, request: str, deadline: float) -> dict[str, Any] | None:
         """The next message that answers a request; None: the kernel died, and everything it sent was read."""
         get = self._client.get_iopub_msg if channel == "iopub" else self._client.get_shell_msg
         while True:
