@@ -102,7 +102,7 @@ class Step:
 
     @property
     def saved(self) -> float:
-        """Seconds that it took less in the second kernel; below 0 for loading, which brings the state back."""
+        """Seconds that it took less in the second kernel; below 0 where the state was brought back."""
         return 0.0 if self.first is None or self.lost else self.first - self.second
 
 

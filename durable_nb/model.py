@@ -65,6 +65,7 @@ class Owner:
     user: str
 
     def to_json(self) -> dict[str, Any]:
+        """As it is written into an epoch."""
         return {
             "pid": self.pid,
             "start_time": self.start_time,
@@ -152,10 +153,12 @@ class Component:
         return out
 
     def to_bytes(self) -> bytes:
+        """The manifest as it is stored; its digest is the effective digest."""
         return canonical({**self.content(), "refs": dict(self.refs)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Component:
+        """The opposite of `to_bytes`. Raises ValueError, KeyError or TypeError for anything else."""
         raw = json.loads(data)
         return cls(
             names=tuple(raw["names"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from durable_nb.engine import recovery
+from durable_nb.engine import target as targets
 from durable_nb.engine.session import Session
 from durable_nb.errors import NotFoundError, UsageError
 from durable_nb.state import restore
@@ -38,15 +38,15 @@ def value(session: Session, name: str, wanted: str | None = None) -> Any:
         NotFoundError: it was not kept there, or cannot be loaded.
     """
     history = session.history()
-    points = recovery.choose(history, wanted)
+    points = targets.choose(history, wanted)
     if not points:
         raise NotFoundError("nothing was kept of this notebook yet")
-    target = recovery.open_target(session.repository, history, points[0].version)
+    target = targets.open_target(session.repository, history, points[0].version)
     if name not in target.state:
         raise NotFoundError(f"v{target.version} has no variable `{name}`")
     wanted_only = {n: d for n, d in target.state.items() if n == name}
     todo = restore.Plan(wanted_only, (), (), {}, (), (), 0)
-    staged = restore.stage(todo, target.manifests, session.repository.chunks, session.capture)
+    staged = restore.stage(todo, target.manifests, session.repository.chunks, session.keeper.capture)
     if name not in staged.values:
         why = staged.failed.get(name) or target.manifests[target.state[name]].unsaved or "it was not kept"
         raise NotFoundError(f"`{name}` of v{target.version} cannot be loaded: {why}")

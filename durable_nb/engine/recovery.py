@@ -1,155 +1,228 @@
-"""Going to a checkpoint: choose it, stage it, swap it in, say what happened."""
+"""Recovery and rollback: make an earlier state live, and record it. Never runs code."""
 
 from __future__ import annotations
 
-import difflib
-import re
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
-from blake3 import blake3
-
-from durable_nb.engine.resume import lineage
-from durable_nb.errors import DamagedError, DurableError, NotFoundError, UntrustedError
-from durable_nb.model import Checkpoint, Component, NodeStatus, canonical
+from durable_nb.engine import target as targets
+from durable_nb.engine.keeper import Keeper
+from durable_nb.errors import DurableError, NotFoundError, RefusedError
+from durable_nb.model import Checkpoint, ExecutionStatus, RecoveryResult
 from durable_nb.state import restore
-from durable_nb.state.capture import Capture
+from durable_nb.state.capture import Snapshot, is_pseudo
 from durable_nb.store.log import History
-from durable_nb.store.repository import Repository
-
-ERROR = "error"
-"""Kind of a checkpoint made when a cell failed: never the newest unless it is asked for by number."""
-
-_VERSION = re.compile(r"v?(\d+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A checkpoint whose manifests have been read and verified."""
+class Recovery:
+    """Moves the state that a keeper keeps."""
 
-    version: int
-    state: Mapping[str, str]
-    manifests: Mapping[str, Component]
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
+        self._before: int | None = None
 
-    def contents(self) -> dict[str, str]:
-        """name -> content digest, which manifests of dependents refer to."""
-        digests = {d: blake3(canonical(m.content())).hexdigest() for d, m in self.manifests.items()}
-        return {name: digests[digest] for name, digest in self.state.items()}
+    def history(self) -> History:
+        """The log of this execution; before it has begun, of the one that it follows.
 
+        Raises:
+            NotFoundError: there is neither.
+        """
+        self.keeper.drain()
+        chosen = self.keeper.execution if self.keeper.begun else self.keeper.parent
+        if chosen is None:
+            raise NotFoundError("nothing was kept of this notebook yet")
+        return self.keeper.repository.history(chosen)
 
-def newest(history: History) -> list[Checkpoint]:
-    """Checkpoints that a recovery may choose by itself, newest first."""
-    return sorted(
-        (c for c in history.checkpoints().values() if not c.retired and c.kind != ERROR),
-        key=lambda c: -c.version,
-    )
+    def recover(
+        self,
+        wanted: str | int | None = None,
+        *,
+        only: Iterable[str] | None = None,
+        plan: bool = False,
+        execution: str | None = None,
+        force: bool = False,
+    ) -> RecoveryResult:
+        """Make an earlier state live again.
 
+        Args:
+            wanted: node, version, id prefix; None for the newest checkpoint.
+            only: bring back only these variables and what belongs to them.
+            plan: only say what would happen.
+            execution: of another run in this store.
+            force: take that execution over although its owner may be alive.
 
-def choose(history: History, wanted: str | int | None) -> list[Checkpoint]:
-    """The checkpoint that `wanted` means; for None, every candidate, newest first.
+        Raises:
+            NotFoundError: no such checkpoint.
+            UntrustedError: it is somebody else's.
+            RefusedError: the execution's owner is alive.
+        """
+        history = self._past(execution, force=force, plan=plan)
+        points = targets.choose(history, wanted)
+        if not points:
+            raise NotFoundError("nothing was kept of this notebook yet")
+        names = list(only) if only is not None else None
+        if plan:
+            return self._planned(history, points[0], names)
+        keeper = self.keeper
+        if keeper.version is not None or any(True for _ in keeper.capture.visible()):
+            ticket = keeper.checkpoint("safety", {"description": "before %recover"})
+            if ticket.error is not None:
+                raise RefusedError(
+                    f"what is live could not be kept first ({ticket.error}), so nothing was overwritten"
+                )
+            history = keeper.repository.history(history.execution)
+        before = keeper.version
+        result = self.go(history, points, only=names, kind="rollback", extra={"from": before})
+        self._before = before
+        return result
 
-    Args:
-        wanted: None (the newest), a version (12, "v12"), a node's name, or a unique prefix of an id.
+    def undo(self) -> RecoveryResult:
+        """Go back to where the last `recover` started.
 
-    Raises:
-        NotFoundError: nothing matches; the message names what is near.
-    """
-    if not history.trusted:
-        raise UntrustedError(
-            f"execution {history.execution} was not written by you: nothing of it is loaded. "
-            f"`%durable trust {history.execution}` shows who wrote it and lets you decide"
+        Raises:
+            NotFoundError: there was none in this kernel.
+        """
+        if self._before is None:
+            raise NotFoundError("there is no %recover to undo in this kernel")
+        return self.recover(self._before)
+
+    def _past(self, execution: str | None, *, force: bool, plan: bool) -> History:
+        keeper = self.keeper
+        if execution is None or (keeper.begun and execution == keeper.execution):
+            history = self.history()
+            if targets.newest(history) or keeper.parent is None:
+                return history
+            return keeper.repository.history(keeper.parent)
+        matches = [e for e in keeper.repository.executions() if e.id.startswith(execution)]
+        if len(matches) != 1:
+            raise NotFoundError(f"no execution `{execution}`; `%durable list` shows them")
+        other = matches[0]
+        if other.id == keeper.execution:
+            return self.history()
+        if other.status is ExecutionStatus.RUNNING and not (force or plan):
+            process = other.owner.pid if other.owner else "?"
+            raise RefusedError(
+                f"execution {other.id} is running in process {process}; --force takes it over, "
+                "and that kernel is refused from then on"
+            )
+        unfinished = other.status not in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+        if unfinished and other.trusted and not plan:
+            if keeper.begun:
+                keeper.close(str(ExecutionStatus.COMPLETED), 2.0)
+                keeper.new()
+            history = keeper.own(other.id)
+            self.bring(history)
+            return history
+        return keeper.repository.history(other.id)
+
+    def go(
+        self,
+        history: History,
+        points: list[Checkpoint],
+        *,
+        only: list[str] | None = None,
+        keep: Iterable[str] = (),
+        kind: str,
+        lost: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> RecoveryResult:
+        """Stage the first of `points` that holds, swap it in, and record that the state is another one."""
+        keeper = self.keeper
+        keeper.drain()
+        if only is not None:
+            state = history.state(points[0].version)
+            if missing := [n for n in only if n not in state and n not in keeper.capture.live]:
+                raise NotFoundError(f"v{points[0].version} has no variable `{missing[0]}`")
+        target, todo, staged, passed = targets.stage(
+            keeper.repository, history, points, keeper.capture, only=only, keep=keep
         )
-    points = history.checkpoints()
-    if wanted is None:
-        return newest(history)
-    text = str(wanted)
-    named = [c for c in newest(history) if c.node == text and c.kind == "node"]
-    if named:
-        return named[:1]
-    match = _VERSION.fullmatch(text)
-    if match and (found := points.get(int(match[1]))):
-        if found.retired:
-            raise NotFoundError(f"v{found.version} was deleted")
-        return [found]
-    by_id = [c for c in points.values() if len(text) >= 4 and c.digest.startswith(text.lower())]
-    if len(by_id) == 1:
-        return by_id
-    names = sorted({c.node for c in points.values() if c.node} | {f"v{v}" for v in points})
-    near = difflib.get_close_matches(text, names, 3, 0.4) or names[-5:]
-    hint = f"; there is {', '.join(near)}" if near else "; nothing was kept yet"
-    raise NotFoundError(f"no checkpoint found for `{text}`{hint}")
+        base: Mapping[str, str] = keeper.live_digests()
+        outcome = restore.swap(staged, todo, keeper.capture)
+        if only is None and keeper.begun and history.execution == keeper.execution:
+            base = target.state
+            keeper.stand_at(target)
+        else:
+            contents = target.contents()
+            for name in staged.loaded:
+                keeper.capture.live[name].content_digest = contents[name]
+        now = keeper.live_digests()
+        body: dict[str, Any] = {
+            kind: {"to": target.version, "execution": history.execution, **(extra or {})},
+            "description": f"{kind} to v{target.version}",
+        }
+        keeper.commit(
+            kind,
+            body,
+            Snapshot(),
+            assign={n: d for n, d in now.items() if base.get(n) != d},
+            deleted=[n for n in base if n not in now],
+        ).wait()
+        keeper.unseen = "the state was recovered"
+        return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
 
+    def move(self, execution: str, version: int, *, keep: Iterable[str] = ()) -> None:
+        """Make a recorded state live without a report, as catch-up does."""
+        keeper = self.keeper
+        keeper.drain()
+        history = keeper.repository.history(execution)
+        points = [c for c in history.checkpoints().values() if c.version == version]
+        target, todo, staged, _ = targets.stage(
+            keeper.repository, history, points, keeper.capture, only=None, keep=keep
+        )
+        restore.swap(staged, todo, keeper.capture)
+        keeper.stand_at(target)
+        keeper.unseen = "the state was recovered"
 
-def open_target(repository: Repository, history: History, version: int) -> Target:
-    """Read a checkpoint's state and manifests.
+    def bring(self, history: History) -> None:
+        """Continue an execution without loading its state: the writer stands at its newest checkpoint."""
+        for point in targets.newest(history):
+            try:
+                self.keeper.stand_at(targets.open_target(self.keeper.repository, history, point.version))
+            except (DurableError, OSError):
+                continue
+            return
 
-    Raises:
-        DamagedError: some of it is not what was written.
-        NotFoundError: some of it is gone.
-    """
-    state = history.state(version)
-    return Target(version, state, repository.components(set(state.values())))
+    def _planned(self, history: History, point: Checkpoint, only: list[str] | None) -> RecoveryResult:
+        target = targets.open_target(self.keeper.repository, history, point.version)
+        todo = restore.plan(target.state, target.manifests, self.keeper.capture, only=only)
+        outcome = restore.Outcome(
+            restored=sorted(n for n in todo.load if not is_pseudo(n)), deleted=list(todo.delete)
+        )
+        return self._result(history, target.version, todo, outcome, planned=True)
 
-
-def stage(
-    repository: Repository,
-    history: History,
-    candidates: Iterable[Checkpoint],
-    capture: Capture,
-    *,
-    only: Iterable[str] | None,
-    keep: Iterable[str],
-) -> tuple[Target, restore.Plan, restore.Staged, list[str]]:
-    """Load the first candidate that holds; with the reasons why newer ones were passed over.
-
-    Where none holds whole, the newest one whose manifests can be read is taken with its gaps.
-    """
-    passed: list[str] = []
-    best: tuple[Target, restore.Plan, restore.Staged, list[str]] | None = None
-    for point in candidates:
-        try:
-            target = open_target(repository, history, point.version)
-            todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
-        except (DamagedError, NotFoundError) as error:
-            passed.append(f"v{point.version}: {error}")
-            continue
-        staged = restore.stage(todo, target.manifests, repository.chunks, capture)
-        found = (target, todo, staged, list(passed))
-        if not staged.damaged:
-            return found
-        passed.append(f"v{point.version}: {staged.damaged}")
-        if best is None:
-            best = found
-    if best is None:
-        why = f": {passed[0]}" if passed else ""
-        raise NotFoundError(f"no checkpoint can be recovered{why}")
-    return best
-
-
-def seconds_of(history: History, version: int) -> float:
-    """Run time of the cells that led to a version."""
-    attempts = (record.body.get("attempt") for record in lineage(history, version))
-    return sum(float(a["seconds"]) for a in attempts if a and a["status"] == NodeStatus.COMPLETED)
-
-
-def lost_attempt(history: History) -> dict[str, object] | None:
-    """What was running when the owner of the newest epoch died; None where nothing was.
-
-    An intent that no record answers was never finished.
-    """
-    intents = [i for i in history.intents(history.epoch) if "label" in i]
-    if not intents:
-        return None
-    last = intents[-1]
-    for record in reversed(history.records):
-        if record.epoch != history.epoch:
-            break
-        attempt = record.body.get("attempt")
-        if attempt and attempt.get("n") == last["n"]:
-            return None
-    return last
-
-
-def explain(error: Exception) -> str:
-    """One line of an error, ours or anybody's."""
-    return str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
+    def _result(
+        self,
+        history: History,
+        version: int,
+        todo: restore.Plan,
+        outcome: restore.Outcome,
+        *,
+        passed: Iterable[str] = (),
+        lost: str | None = None,
+        planned: bool = False,
+    ) -> RecoveryResult:
+        count = len(outcome.restored)
+        verb = "would bring back" if planned else "brought back"
+        message = f"{verb} {count} variable{'' if count == 1 else 's'} of v{version}"
+        if outcome.failed:
+            message += f", {len(outcome.failed)} could not be loaded"
+        return RecoveryResult(
+            ok=bool(outcome.restored or outcome.deleted or todo.same or not outcome.failed),
+            message=message,
+            execution=history.execution,
+            version=version,
+            restored=tuple(outcome.restored),
+            same=tuple(sorted(n for n in todo.same if not is_pseudo(n))),
+            deleted=tuple(sorted(outcome.deleted)),
+            unsaved=dict(todo.unsaved),
+            failed=dict(outcome.failed),
+            yours=todo.yours,
+            widened=todo.widened,
+            lost=lost,
+            passed_over=tuple(passed),
+            saved_seconds=targets.seconds_of(history, version),
+            age=max(0.0, time.time() - history.checkpoints()[version].time),
+            bytes=todo.bytes,
+            planned=planned,
+        )

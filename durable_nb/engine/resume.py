@@ -54,6 +54,27 @@ class Answer:
     """version of the state just before it"""
 
 
+def attempt(
+    *, n: int, node: str | None, label: str, source: str, status: NodeStatus, started: float, **more: Any
+) -> dict[str, Any]:
+    """An attempt as a record holds it.
+
+    Args:
+        n: its intent's number in the epoch.
+        node: the node's name; None for a plain cell.
+        label: what a person knows it by.
+        source: digest of its canonical source.
+        status: how it ended.
+        started: seconds since 1970, UTC.
+        more: `seconds`, `setup`, `after`, `scan`, `inputs`, `unsaved`, `cell_id`.
+    """
+    rest = {
+        "seconds": 0.0, "setup": False, "after": [], "scan": "", "inputs": {}, "unsaved": [], "cell_id": None
+    }  # fmt: skip
+    known = {"n": n, "node": node, "label": label, "source": source, "status": str(status), "started": started}
+    return {**known, **rest, **more}
+
+
 def lineage(history: History, version: int | None) -> list[Record]:
     """The records of the checkpoints that lead to `version`, oldest first."""
     by_number = {record.number: record for record in history.records}

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from durable_nb.errors import DurableError, StoreError
 from durable_nb.model import Record
-from durable_nb.store.writer import Draft, Writer
+from durable_nb.store.draft import Draft
+from durable_nb.store.writer import Writer
 
 
 @dataclass(slots=True, eq=False)
@@ -24,7 +25,10 @@ class Ticket:
     then: Callable[[], None] | None = None
     """run there once it is safe"""
     record: Record | None = None
-    error: Exception | None = None
+    error: DurableError | None = None
+    """why it is not kept"""
+    flush_error: OSError | None = None
+    """why it is kept, and not safe"""
     seconds: float = 0.0
     """from the hand-over until it was kept"""
     _kept: threading.Event = field(default_factory=threading.Event)
@@ -38,13 +42,13 @@ class Ticket:
     @property
     def safe(self) -> bool:
         """Whether it survives power loss."""
-        return self._safe.is_set() and self.error is None
+        return self._safe.is_set() and self.error is None and self.flush_error is None
 
     def wait(self, *, safe: bool = False, timeout: float | None = None) -> bool:
         """Wait until it is kept (or safe) or has failed; False where the time ran out."""
         return (self._safe if safe else self._kept).wait(timeout)
 
-    def finish(self, *, safe: bool, error: Exception | None = None) -> None:
+    def finish(self, *, safe: bool, error: DurableError | None = None) -> None:
         """Note how far it came. Called by the writer's thread only."""
         self.error = self.error or error
         self._kept.set()
@@ -108,21 +112,20 @@ class Saver:
         start = time.perf_counter()
         try:
             ticket.record = self.writer.commit(ticket.draft)
-        except Exception as error:
-            known = (
-                error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
-            )
+            ticket.seconds = time.perf_counter() - start
+            if ticket.kept_then is not None:
+                ticket.kept_then()
+        except BaseException as error:
+            # The thread must not die of it, and nobody may wait for ever.
+            known = error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
             ticket.finish(safe=True, error=known)
             self._failed(ticket)
             return
-        ticket.seconds = time.perf_counter() - start
-        if ticket.kept_then is not None:
-            ticket.kept_then()
         ticket.finish(safe=False)
         try:
             self.writer.safe()
-        except OSError:
-            return  # kept all the same; the next commit flushes both
+        except OSError as error:
+            ticket.flush_error = error  # the next commit flushes both
         ticket.finish(safe=True)
         if ticket.then is not None:
             ticket.then()

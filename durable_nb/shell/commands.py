@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import recovery
+from durable_nb.engine import housekeeping
+from durable_nb.engine import target as targets
 from durable_nb.errors import NotFoundError, RefusedError, UsageError
 from durable_nb.shell import whereami
-from durable_nb.store import garbage
 from durable_nb.ui import render
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ Command = Callable[["Extension", list[str]], render.Rendered | None]
 
 def _status(extension: Extension, _args: list[str]) -> render.Rendered:
     session = extension.session
-    place = str(session.notebook) if session.notebook else "unknown (`%durable open NAME` names it)"
+    place = str(session.keeper.notebook) if session.keeper.notebook else "unknown (`%durable open NAME` names it)"
     body = [
         ("notebook", place),
-        ("store", f"{session.repository.folder}, {render.amount(session.repository.bytes_stored())}"),
+        ("store", f"{session.repository.objects.name}, {render.amount(session.repository.bytes_stored())}"),
     ]
-    if session.begun:
-        ticket = session.last_ticket()
+    if session.keeper.begun:
+        ticket = session.keeper.last
         done = sorted(session.finished_nodes())
         state = "" if ticket is None else "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
         body += [
-            ("execution", session.execution + (", continued after a loss" if session.recovered else "")),
+            ("execution", session.keeper.execution + (", continued after a loss" if session.recovered else "")),
             ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
             ("finished nodes", render.listed(done)),
         ]
-    body.append(("not kept", render.listed(session.not_kept(), 8)))
-    on = "records this notebook" if session.enabled else "is off: nothing is kept (`%durable on`)"
+    body.append(("not kept", render.listed(session.keeper.not_kept(), 8)))
+    on = "records this notebook" if session.keeper.enabled else "is off: nothing is kept (`%durable on`)"
     return render.lines(f"durable_nb {on}", body)
 
 
@@ -57,7 +57,7 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
     session = extension.session
     version = session.resolve(_one(args, "show vN"))
     history = session.history()
-    target = recovery.open_target(session.repository, history, version)
+    target = targets.open_target(session.repository, history, version)
     rows = []
     for name, digest in sorted(target.state.items()):
         manifest = target.manifests[digest]
@@ -80,11 +80,15 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
 def _du(extension: Extension, _args: list[str]) -> render.Rendered:
     session = extension.session
     usage = session.repository.usage()
-    rows = [(what, render.amount(size)) for what, size in usage.items()]
-    sizes = {live.names: live.size for live in session.capture.live.values()}
+    rows = [
+        ("values", render.amount(usage.packs)),
+        ("log", render.amount(usage.log)),
+        ("catalog (derived)", render.amount(usage.derived)),
+    ]
+    sizes = {live.names: live.size for name, live in session.keeper.capture.live.items() if ":" not in name}
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
     rows += [(f"live: {', '.join(names)}", render.amount(size)) for names, size in largest if size]
-    return render.table(("what", "bytes"), rows, title=str(session.repository.folder))
+    return render.table(("what", "bytes"), rows, title=str(session.repository.objects.name))
 
 
 def _verify(extension: Extension, _args: list[str]) -> render.Rendered:
@@ -100,12 +104,12 @@ def _verify(extension: Extension, _args: list[str]) -> render.Rendered:
 
 
 def _off(extension: Extension, _args: list[str]) -> None:
-    extension.session.enabled = False
+    extension.session.keeper.enabled = False
     print("durable_nb: nothing is kept from here on, until %durable on")
 
 
 def _on(extension: Extension, _args: list[str]) -> None:
-    extension.session.enabled = True
+    extension.session.keeper.enabled = True
     print("durable_nb: recording again")
 
 
@@ -123,7 +127,7 @@ def _config(extension: Extension, _args: list[str]) -> render.Rendered:
 def _ignore(extension: Extension, args: list[str]) -> None:
     if not args:
         raise UsageError("%durable ignore NAME…: which variables?")
-    extension.session.ignored.update(args)
+    extension.session.keeper.ignored.update(args)
     print(f"durable_nb: {', '.join(args)} left out from now on; %durable forget removes what was kept before")
 
 
@@ -132,10 +136,10 @@ def _forget(extension: Extension, args: list[str]) -> None:
         raise UsageError("%durable forget NAME…: which variables?")
     session = extension.session
     others = session.forget(args)
-    freed = garbage.collect(session.repository, grace=0.0)
+    freed = housekeeping.collect(session.repository)
     print(
         f"durable_nb: {', '.join(args)} removed from all history, with the recorded text of the cells that name "
-        f"{'it' if len(args) == 1 else 'them'} ({render.amount(freed.freed)} given back)"
+        f"{'it' if len(args) == 1 else 'them'} ({render.amount(freed)} given back)"
     )
     if others:
         print(f"durable_nb: the history of {', '.join(others)} went with it, since they shared objects")
@@ -144,8 +148,8 @@ def _forget(extension: Extension, args: list[str]) -> None:
 def _gc(extension: Extension, _args: list[str]) -> None:
     session = extension.session
     session.settle()
-    freed = garbage.collect(session.repository, grace=0.0)
-    print(f"durable_nb: {render.amount(freed.freed)} given back")
+    freed = housekeeping.collect(session.repository)
+    print(f"durable_nb: {render.amount(freed)} given back")
 
 
 def _clear(extension: Extension, args: list[str]) -> None:
@@ -170,7 +174,7 @@ def _trust(extension: Extension, args: list[str]) -> None:
     question = f"Loading it runs code that {who} chose. Trust execution {execution.id}?"
     if not _agreed(extension, args, question):
         raise RefusedError(f"not trusted; `%durable trust {execution.id} --yes` trusts it")
-    session.repository.trust(execution.id)
+    session.repository.signer.trust(execution.id, session.repository.history(execution.id).head.digest)
     print(
         f"durable_nb: execution {execution.id} is trusted up to v{execution.head}: %recover --execution {execution.id}"
     )
@@ -178,7 +182,7 @@ def _trust(extension: Extension, args: list[str]) -> None:
 
 def _new(extension: Extension, _args: list[str]) -> None:
     extension.session.new()
-    print(f"durable_nb: execution {extension.session.execution} begins with the next cell")
+    print(f"durable_nb: execution {extension.session.keeper.execution} begins with the next cell")
 
 
 def _open(extension: Extension, args: list[str]) -> None:

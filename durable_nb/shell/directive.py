@@ -137,6 +137,13 @@ def only_setup(tree: ast.Module) -> bool:
     )
 
 
+def only_own(tree: ast.Module) -> bool:
+    """Say whether a cell only talks to durable_nb: it is no step of the notebook, and is not recorded."""
+    return bool(tree.body) and all(_line_magic(s) in _OWN for s in tree.body)
+
+
+_OWN = frozenset({"checkpoint", "durable", "recover"})
+
 # `and None`: `ast_node_interactivity = "all"` would show the module.
 _IMPORT = "__import__('importlib').import_module({0!r}) and None"
 

@@ -128,7 +128,7 @@ class Extension:
             left_out = ", ".join(settings.exclude)
             print(
                 f"durable_nb keeps this notebook's variables, source and outputs, unencrypted, in "
-                f"{repository.folder} (names like {left_out} are left out)"
+                f"{repository.objects.name} (names like {left_out} are left out)"
             )
         self.recorder = Recorder(self.shell, limit_bytes=settings.output_limit)
         return Session(repository, self.shell.user_ns, self.visible, settings, self.place.notebook, self.say)
@@ -189,9 +189,7 @@ class Extension:
     def apply_settings(self) -> None:
         """`%config` changed something: it holds from the next cell on."""
         if hasattr(self, "session"):
-            settings = config.load(self.place.folder, **self.overrides)
-            self.session.settings = self.session.policy.settings = settings
-            self.session.enabled = settings.enabled
+            self.session.settings = config.load(self.place.folder, **self.overrides)
 
     def visible(self) -> list[str]:
         """The names in the namespace that are the user's."""
@@ -224,7 +222,12 @@ class Extension:
             return
         self._info, self._nested_failure, self._loading = info, False, None
         try:
-            cell = self._cell(info)
+            transformed = info.transformed_cell or self.shell.transform_cell(info.raw_cell)
+            tree = _parsed(transformed)
+            if tree is not None and directive.only_own(tree):
+                self._info = None
+                return
+            cell = self._cell(info, transformed, tree)
             self.arrival = self._refused(info) or self.session.arrive(cell)
         except Exception as error:
             self._warn("this cell is not recorded", error)
@@ -250,13 +253,9 @@ class Extension:
         found = directive.find(raw)
         return (None, (), False) if found is None else node_options(found.name, found.options)
 
-    def _cell(self, info: Any) -> Cell:
+    def _cell(self, info: Any, transformed: str, tree: ast.Module | None) -> Cell:
         raw = info.raw_cell
-        transformed = info.transformed_cell or self.shell.transform_cell(raw)
-        try:
-            setup = directive.only_setup(ast.parse(transformed))
-        except (SyntaxError, ValueError):
-            setup = False
+        setup = tree is not None and directive.only_setup(tree)
         try:
             node, after, sync = self.options(raw)
         except UsageError:
@@ -301,7 +300,8 @@ class Extension:
         if not result.success:
             return
         transformed = self.shell.transform_cell(raw)
-        setup = directive.only_setup(ast.parse(transformed))
+        tree = _parsed(transformed)
+        setup = tree is not None and directive.only_setup(tree)
         self.session.loaded_by(Cell(raw, directive.source_of(raw), transformed, setup))
 
     def _status(self, result: Any) -> NodeStatus:
@@ -350,6 +350,13 @@ class _Gate(ast.NodeTransformer):
             return node
         self.armed = False
         return directive.reduced(node)
+
+
+def _parsed(transformed: str) -> ast.Module | None:
+    try:
+        return ast.parse(transformed)
+    except (SyntaxError, ValueError):
+        return None  # IPython says so when it runs the cell
 
 
 def _digest(raw: str | None) -> str | None:

@@ -149,7 +149,7 @@ class _Magics(Magics):
             done = "deleted" if args.delete else "pinned" if args.pin else "unpinned"
             print(f"durable_nb: {done} v{version}")
         else:
-            point = session.checkpoint(" ".join(args.description))
+            point = session.checkpoint(" ".join(args.description).strip("\"'"))
             print(f"durable_nb: checkpoint v{point.version} ({point.digest[:8]}) is safe")
 
     @no_var_expand

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 import time
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from pyfastcdc import FastCDC
 from xxhash import xxh3_128_intdigest
 
 from durable_nb.model import CHUNK, INLINE, Component, Piece
@@ -99,6 +99,7 @@ class Snapshot:
 
     @property
     def empty(self) -> bool:
+        """Whether nothing changed."""
         return not self.changed and not self.deleted
 
 
@@ -128,7 +129,6 @@ class Capture:
         """detached classes that are alive, by pseudo-name"""
         self._pool = pool
         self._known: WeakValueDictionary[tuple[int, int], Piece] = WeakValueDictionary()
-        self._cutter = FastCDC(256 << 10, min_size=64 << 10, max_size=CHUNK)
         self._snapshot = Snapshot()
 
     # -- what to look at -------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Capture:
             live.inline = dumped.stream
             return live
         raw = [(b.raw(), b) for b in dumped.buffers]
-        new = [p for p in self._split(memoryview(dumped.stream), content_defined=True)]
+        new = self._split(memoryview(dumped.stream), content_defined=True)
         sized = [(view.nbytes, view.readonly, self._split(view, content_defined=False)) for view, _ in raw]
         fresh = [x for x in (*new, *(x for _, _, xs in sized for x in xs)) if x[1] is not None]
         total = sum(piece.size for piece, _ in fresh)
@@ -324,7 +324,7 @@ class Capture:
         if size == 0:
             return
         if content_defined and size > _CUT_FROM:
-            for cut in self._cutter.cut_buf(view):
+            for cut in _cutter().cut_buf(view):
                 yield view[cut.offset : cut.offset + cut.length]
         else:
             for start in range(0, size, CHUNK):
@@ -453,6 +453,13 @@ class Pieces:
 
     stream: list[Piece]
     buffers: list[tuple[int, bool, list[Piece]]]
+
+
+@functools.cache
+def _cutter() -> Any:
+    from pyfastcdc import FastCDC
+
+    return FastCDC(256 << 10, min_size=64 << 10, max_size=CHUNK)
 
 
 class _PutOffError(Exception):

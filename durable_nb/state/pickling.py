@@ -73,27 +73,37 @@ def is_definition(name: str, value: Any) -> bool:
     return isinstance(value, types.FunctionType | type) and in_notebook(value) and value.__qualname__ == name
 
 
-# -- names that a stream may hold; the unpickler gives each its own meaning (see `_Unpickler`) ------
+# The functions that a stream may call. Five of them mean something to one namespace only: the
+# unpickler puts its own methods in their place.
+
+
+def _outside(*_args: Any) -> Any:
+    raise pickle.UnpicklingError("this belongs to a durable_nb store and is loaded by durable_nb only")
 
 
 def definition(qualname: str) -> Any:
-    raise pickle.UnpicklingError(f"{qualname} belongs to a durable_nb store; load it with durable_nb")
+    """The notebook's function or class of that name."""
+    return _outside(qualname)
 
 
 def detached(name: str) -> Any:
-    raise pickle.UnpicklingError(f"{name} belongs to a durable_nb store; load it with durable_nb")
+    """A class of the notebook that is no longer bound to its name."""
+    return _outside(name)
 
 
 def namespace() -> Any:
-    raise pickle.UnpicklingError("the namespace belongs to a durable_nb store; load it with durable_nb")
+    """The notebook's namespace."""
+    return _outside()
 
 
 def function(code: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
-    raise pickle.UnpicklingError(f"{name} belongs to a durable_nb store; load it with durable_nb")
+    """A function whose globals are the namespace, or a module's."""
+    return _outside(code, name, cells, module)
 
 
 def cell(key: int) -> Any:
-    raise pickle.UnpicklingError("a closure cell belongs to a durable_nb store; load it with durable_nb")
+    """The closure cell of that number in this stream."""
+    return _outside(key)
 
 
 def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -> types.CodeType:
@@ -112,11 +122,13 @@ def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -
 
 
 def set_cell(target: types.CellType, contents: tuple[Any, ...]) -> None:
+    """Fill a closure cell, once it and what refers to it exist."""
     if contents:
         target.cell_contents = contents[0]
 
 
 def set_function(target: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Give a function its closure's contents, defaults and attributes."""
     attributes, slots = state
     for cell_, contents in slots.pop("closure"):
         set_cell(cell_, contents)
@@ -140,9 +152,6 @@ def _memory(base: Any) -> Any:
 _CONTEXTUAL = frozenset({"definition", "detached", "namespace", "function", "cell"})
 
 
-# -- writing -----------------------------------------------------------------------------------------
-
-
 def _array_reduce(array: Any) -> Any:
     root = array
     while type(root.base) is type(array):
@@ -163,6 +172,7 @@ def _array_reduce(array: Any) -> Any:
 
 
 def set_writeable(array: Any, state: tuple[bool]) -> None:
+    """Make a view read-only, where it was."""
     if not state[0]:
         array.flags.writeable = False
 
@@ -308,9 +318,6 @@ def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Cal
     return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions)
 
 
-# -- reading -----------------------------------------------------------------------------------------
-
-
 class _Unpickler(pickle.Unpickler):
     def __init__(
         self,
@@ -322,7 +329,7 @@ class _Unpickler(pickle.Unpickler):
     ) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
         self._space = space
-        self._staged = ChainMap(dict(staged), space)  # type: ignore[arg-type]
+        self._staged = ChainMap(dict(staged), space)
         self._attach = attach
         self._cells: dict[int, types.CellType] = {}
 
@@ -363,8 +370,9 @@ def load(
     staged: Mapping[str, Any],
     attach: Callable[[str], Any],
 ) -> dict[str, Any]:
-    """Unpickle one component. Functions get `space` as their globals; definitions are looked up in
-    `staged` first. Only for bytes whose chain of digests leads to a trusted signature.
+    """Unpickle one component: only bytes whose chain of digests leads to a trusted signature.
+
+    Functions get `space` as their globals; definitions are looked up in `staged` first.
     """
     loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged, attach).load()
     return loaded

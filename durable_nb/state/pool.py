@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 
-import psutil
-
 from durable_nb.model import CHUNK
 
 _WARM = 64
@@ -18,6 +16,8 @@ _WARM = 64
 
 def default_limit() -> int:
     """Bytes: 1/16 of the machine's memory, at most 256 MiB."""
+    import psutil
+
     return int(min(256 << 20, max(16 << 20, psutil.virtual_memory().total // 16)))
 
 

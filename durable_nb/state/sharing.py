@@ -72,7 +72,7 @@ class _Walk:
             elif kind is memoryview:
                 found.append(obj.obj)
                 self._interval(obj, owner)
-            elif kind in (bytearray,):
+            elif kind is bytearray:
                 continue
             elif isinstance(obj, functools.partial):
                 found.extend((obj.func, obj.args, obj.keywords))

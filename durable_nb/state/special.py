@@ -35,22 +35,22 @@ def open_file(
         raise FileNotFoundError(f"the file {path} is gone")
     for truncating in "wx":
         mode = mode.replace(truncating, "r+" if "+" not in mode else "r")
-    file = open(path, mode, encoding=encoding, errors=errors, newline=newline)
+    file = Path(path).open(mode, encoding=encoding, errors=errors, newline=newline)
     if "a" not in mode:
         file.seek(position)
     return file
 
 
-def closed_file(path: str, mode: str) -> Any:
+def closed_file(mode: str) -> Any:
     """A file object that was closed when it was kept."""
-    file = open(os.devnull, "rb" if "b" in mode else "r")
+    file = Path(os.devnull).open("rb" if "b" in mode else "r")
     file.close()
     return file
 
 
 def _file_reduce(file: Any) -> Any:
     if file.closed:
-        return closed_file, (str(getattr(file, "name", "")), getattr(file, "mode", "r"))
+        return closed_file, (str(getattr(file, "mode", "r")),)
     if file in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         raise TypeError("a standard stream cannot be kept")
     name = getattr(file, "name", None)
@@ -81,6 +81,7 @@ for _kind in (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.Buffere
 
 
 def lock(held: bool) -> Any:
+    """A lock, held or free."""
     made = threading.Lock()
     if held:
         made.acquire()
@@ -88,6 +89,7 @@ def lock(held: bool) -> Any:
 
 
 def rlock() -> Any:
+    """A free reentrant lock: who held it is gone."""
     return threading.RLock()
 
 

@@ -242,8 +242,8 @@ class LocalFolder:
             os.close(handle)
 
     def _publish(self, temporary: Path, target: Path) -> None:
-        self._step("link", target)
         try:
+            self._step("link", target)
             try:
                 os.link(temporary, target)
             except FileNotFoundError:

@@ -1,0 +1,105 @@
+"""Pins, deletion, forgetting, clearing: what a person does to the history itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from durable_nb.engine import target as targets
+from durable_nb.engine.keeper import Keeper
+from durable_nb.engine.recovery import Recovery
+from durable_nb.errors import DurableError, NotFoundError, RefusedError
+from durable_nb.model import Component, ExecutionStatus
+from durable_nb.store.repository import Repository
+
+
+def pin(keeper: Keeper, version: int, *, pinned: bool) -> None:
+    """Pin a checkpoint (it is never removed by itself), or unpin it."""
+    keeper.note("pin", {"pin" if pinned else "unpin": [version]})
+
+
+def delete(keeper: Keeper, recovery: Recovery, version: int, *, force: bool) -> None:
+    """Remove a checkpoint; its bytes go with the next collection.
+
+    Raises:
+        NotFoundError: there is none.
+        RefusedError: it is the one that the notebook stands on, or pinned and not forced.
+    """
+    history = recovery.history()
+    points = {c.version: c for c in history.checkpoints().values() if not c.retired}
+    if version not in points:
+        raise NotFoundError(f"no checkpoint v{version}")
+    newest = targets.newest(history)
+    if version == keeper.version or [c.version for c in newest] == [version]:
+        raise RefusedError(
+            f"v{version} is what a crash now would be recovered from: make another checkpoint first"
+        )
+    if points[version].pinned and not force:
+        raise RefusedError(f"v{version} is pinned: unpin it, or say --force")
+    keeper.note("retire", {"retire": [version]})
+
+
+def forget(keeper: Keeper, recovery: Recovery, names: Iterable[str]) -> list[str]:
+    """Remove variables from all history, with what shares objects with them and the cells that name them.
+
+    Returns the names of other variables whose history goes with them.
+    """
+    wanted = set(names)
+    keeper.ignored |= wanted
+    history = recovery.history()
+    manifests: dict[str, Component] = {}
+    for point in history.checkpoints().values():
+        try:
+            state = history.state(point.version)
+        except (DurableError, OSError):
+            continue
+        manifests.update(keeper.repository.components({d for n, d in state.items() if n in wanted}))
+    cells = [
+        record.body["cell"]
+        for record in history.records
+        if record.body.get("cell") and _mentions(keeper, record.body["cell"], wanted)
+    ]
+    others = sorted({n for m in manifests.values() for n in m.names} - wanted)
+    keeper.capture.forget(n for n in (*wanted, *others) if n in keeper.capture.live)
+    keeper.note("forget", {"forget": {"names": sorted(wanted), "manifests": sorted(manifests), "cells": cells}})
+    keeper.checkpoint("safety", {"description": f"after forgetting {', '.join(sorted(wanted))}"})
+    return others
+
+
+def _mentions(keeper: Keeper, digest: str, names: set[str]) -> bool:
+    try:
+        text = keeper.repository.cell(digest).decode()
+    except (DurableError, OSError):
+        return False
+    return any(name in json.loads(text)["source"] for name in names)
+
+
+def collect(repository: Repository) -> int:
+    """Delete what nothing needs any more; returns the bytes given back.
+
+    Without a grace period: that is for readers elsewhere, and writers look again after they have published.
+    """
+    from durable_nb.store import garbage
+
+    return garbage.collect(repository, grace=0.0).freed
+
+
+def clear(keeper: Keeper) -> int:
+    """Remove every execution of this notebook from the store; returns the bytes given back.
+
+    Raises:
+        RefusedError: another kernel runs one of them.
+    """
+    mine = [
+        e for e in keeper.repository.executions()
+        if e.id == keeper.execution or (keeper.notebook and e.notebook == str(keeper.notebook))
+    ]  # fmt: skip
+    for execution in mine:
+        if execution.status is ExecutionStatus.RUNNING and execution.id != keeper.execution:
+            raise RefusedError(f"execution {execution.id} is running in another kernel: shut that down first")
+    keeper.close(str(ExecutionStatus.COMPLETED), 2.0)
+    keeper.new()
+    keeper.parent = None
+    for execution in mine:
+        keeper.repository.remove(execution.id)
+    return collect(keeper.repository)

@@ -1,0 +1,288 @@
+"""Keeping: from what changed to a commit, and what happens when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from durable_nb.config import Settings
+from durable_nb.engine.policy import Policy
+from durable_nb.engine.saver import Saver, Ticket
+from durable_nb.engine.target import Target, explain
+from durable_nb.errors import DurableError, FencedError, StoreError
+from durable_nb.state.capture import Capture, Live, Snapshot
+from durable_nb.state.pickling import Namespace
+from durable_nb.state.pool import Pool, default_limit
+from durable_nb.store.log import History
+from durable_nb.store.owner import current_owner
+from durable_nb.store.repository import Repository
+from durable_nb.store.draft import Draft, PendingComponent
+from durable_nb.store.writer import Writer
+
+
+class Keeper:
+    """Commits the live state of one namespace to one execution.
+
+    Args:
+        repository: the store.
+        space: the notebook's namespace.
+        visible: gives the names in it that are the user's.
+        settings: in force from the start.
+        notebook: its path, where it is known.
+        say: shows one line to the user, from any thread.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        space: Namespace,
+        visible: Callable[[], Iterable[str]],
+        settings: Settings,
+        notebook: Path | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.repository = repository
+        self.settings = settings
+        self.notebook = notebook
+        self.say = say
+        self.policy = Policy(settings)
+        self.enabled = settings.enabled
+        self.ignored: set[str] = set()
+        self.visible = visible
+        self.pool = Pool(settings.pool or default_limit())
+        self.capture = Capture(
+            space,
+            lambda: [n for n in visible() if not self.policy.excluded(n, self.ignored)],
+            self.pool,
+            settings.ambient,
+        )
+        self.execution = uuid4().hex[:12]
+        self.parent: str | None = None
+        """the execution that this one follows after a clean restart"""
+        self.version: int | None = None
+        """the checkpoint that the live state was last equal to"""
+        self.unseen: str | None = "it is the first checkpoint"
+        """why everything has to be looked at next time"""
+        self.writer: Writer | None = None
+        self._saver: Saver | None = None
+        self._failed: list[Ticket] = []
+        self._announced: set[str] = set()
+        self._deleted: set[str] = set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether this kernel owns an execution yet."""
+        return self.writer is not None
+
+    @property
+    def last(self) -> Ticket | None:
+        """The newest commit that was handed to the writer."""
+        return self._saver.last if self._saver else None
+
+    def begin(self) -> Writer:
+        """The writer; the first call begins the execution."""
+        if self.writer is None:
+            meta = {"folder": str(Path.cwd())}
+            notebook = str(self.notebook) if self.notebook else None
+            self._write_with(
+                self.repository.create(
+                    self.execution, current_owner(), notebook=notebook, parent=self.parent, meta=meta
+                )
+            )
+        assert self.writer is not None
+        return self.writer
+
+    def own(self, execution: str) -> History:
+        """Take an execution over: publish its next epoch, then read what it holds.
+
+        Raises:
+            FencedError: another kernel was faster.
+        """
+        self._write_with(self.repository.take_over(execution, current_owner()))
+        self.execution = execution
+        return self.repository.history(execution)
+
+    def _write_with(self, writer: Writer) -> None:
+        self.writer = writer
+        self._saver = Saver(writer, self._commit_failed)
+
+    def close(self, status: str, timeout: float) -> None:
+        """End the execution in order: the mark first, then at most `timeout` seconds of flushing."""
+        if self.writer is None or self._saver is None:
+            return
+        writer, saver, self.writer, self._saver = self.writer, self._saver, None, None
+        try:
+            writer.intent({"end": status})
+            if saver.close(timeout):
+                writer.end(status)
+        except (DurableError, OSError) as error:
+            if not isinstance(error, FencedError):
+                self.say(f"durable_nb: the end of this run could not be recorded: {explain(error)}")
+        finally:
+            writer.close()
+
+    def new(self) -> None:
+        """Begin a new execution with the next commit; the variables stay as they are."""
+        self.parent = self.execution if self.version is not None else self.parent
+        self.execution = uuid4().hex[:12]
+        self.version = None
+        self.enabled = self.settings.enabled
+        self.capture.forget(list(self.capture.live))
+        self._failed.clear()
+        self._deleted.clear()
+        self.unseen = "it is the first checkpoint"
+
+    def drain(self, *, safe: bool = False) -> None:
+        """Wait until nothing is on its way to the disk, and take back what failed to get there."""
+        if self._saver is not None:
+            self._saver.drain(safe=safe)
+        failed, self._failed = self._failed, []
+        for ticket in failed:
+            self.capture.forget(n for n in ticket.names if n in self.capture.live)
+            self._deleted.update(ticket.names)
+            self.unseen = "the save before failed"
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[Callable[[Iterable[str] | None, int | None], Snapshot]]:
+        """Capture and commit so that an interrupt or an error abandons this save only."""
+        shots: list[Snapshot] = []
+
+        def take(names: Iterable[str] | None, limit: int | None) -> Snapshot:
+            self.drain()
+            shots.append(self.capture.take(names, limit))
+            return shots[-1]
+
+        try:
+            yield take
+        except BaseException:
+            # An interrupted capture has no snapshot to take back: everything is looked at again.
+            self.capture.forget(
+                [n for live in shots[-1].changed for n in live.names] if shots else list(self.capture.live)
+            )
+            self._deleted.update(shots[-1].deleted if shots else ())
+            self.unseen = "the save before was given up"
+            raise
+
+    def commit(
+        self,
+        kind: str,
+        body: Mapping[str, Any],
+        shot: Snapshot,
+        *,
+        cell: bytes | None = None,
+        assign: Mapping[str, str] | None = None,
+        deleted: Iterable[str] = (),
+    ) -> Ticket:
+        """Hand a checkpoint over to the writer's thread."""
+        self.begin()
+        assert self._saver is not None
+        self._saver.drain()
+        gone = {n for n in (*shot.deleted, *self._deleted, *deleted) if n not in self.capture.live}
+        pending = [_pending(live) for live in shot.changed]
+        draft = Draft(
+            kind=kind,
+            body=dict(body),
+            components=pending,
+            deleted=sorted(gone),
+            parent=self.version,
+            cell=cell,
+            has_state=True,
+            assign=dict(assign or {}),
+            release=self.pool.release,
+        )
+        ticket = Ticket(draft, (*(n for live in shot.changed for n in live.names), *gone))
+        ticket.kept_then = lambda: self._kept(ticket, shot, pending)
+        ticket.then = self._tidy
+        self.unseen = None
+        self._deleted = set()
+        return self._saver.submit(ticket)
+
+    def checkpoint(self, kind: str, body: Mapping[str, Any]) -> Ticket:
+        """Keep everything now; safe, or failed, when it returns."""
+        with self.undisturbed() as take:
+            shot = take(None, None)
+            ticket = self.commit(kind, body, shot)
+        self.announce(shot)
+        ticket.wait(safe=True)
+        return ticket
+
+    def note(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Commit a record that is no checkpoint; safe when it returns."""
+        writer = self.begin()
+        self.drain()
+        writer.commit(Draft(kind=kind, body=dict(body), has_state=False))
+        writer.safe()
+
+    def announce(self, shot: Snapshot) -> None:
+        """Say once, for each variable, that it cannot be kept and why."""
+        for live in shot.unsaved:
+            for name in live.names:
+                if name not in self._announced:
+                    self._announced.add(name)
+                    self.say(
+                        f"durable_nb: `{name}` is not kept ({live.unsaved}); "
+                        "after a crash the cell that makes it runs again"
+                    )
+
+    def not_kept(self) -> list[str]:
+        """Variables that are live and not kept, with the reason."""
+        refused = [f"{n} ({live.unsaved})" for n, live in self.capture.live.items() if live.unsaved]
+        out = [f"{n} (by its name)" for n in self.visible() if self.policy.excluded(n, self.ignored)]
+        return sorted(refused) + sorted(out)
+
+    def stand_at(self, target: Target) -> None:
+        """The live state is that of a checkpoint now: the next one is its child."""
+        self.drain()
+        contents = target.contents()
+        for name, live in self.capture.live.items():
+            live.content_digest = live.content_digest or contents.get(name, "")
+        self.version = target.version
+        if self.writer is not None:
+            self.writer.set_state(target.version, target.state, contents)
+
+    def live_digests(self) -> dict[str, str]:
+        """name -> manifest digest of everything that is live and kept."""
+        return {name: live.digest for name, live in self.capture.live.items() if live.digest}
+
+    def _kept(self, ticket: Ticket, shot: Snapshot, pending: list[PendingComponent]) -> None:
+        """On the writer's thread, before anybody is told: note what the commit gave."""
+        for live, done in zip(shot.changed, pending, strict=True):
+            live.digest, live.content_digest = done.digest, done.content_digest
+        if ticket.record is not None:
+            self.version = ticket.record.number
+        self.policy.measured(shot.new_bytes, ticket.seconds)
+
+    def _commit_failed(self, ticket: Ticket) -> None:
+        """On the writer's thread: one line; what was lost is captured again with the next cell."""
+        self._failed.append(ticket)
+        if isinstance(ticket.error, FencedError):
+            self.enabled = False
+            self.say(f"durable_nb: {ticket.error}; `%durable new` begins an execution of its own")
+        else:
+            self.say(
+                f"durable_nb: this cell's result was not kept: {ticket.error}. It is tried again after the next cell"
+            )
+
+    def _tidy(self) -> None:
+        """On the writer's thread: keep the store within `max_bytes`."""
+        if self.writer is not None:
+            try:
+                self.repository.keep_within(self.writer, self.settings.max_bytes)
+            except (StoreError, OSError) as error:
+                self.say(f"durable_nb: old checkpoints could not be removed: {explain(error)}")
+
+
+def _pending(live: Live) -> PendingComponent:
+    return PendingComponent(
+        names=live.names,
+        types=live.types,
+        python=live.python,
+        inline=live.inline,
+        stream=live.stream,
+        buffers=live.buffers,
+        reaches=live.reaches,
+        unsaved=live.unsaved,
+    )

@@ -1,0 +1,200 @@
+"""What happens when a notebook is opened: its past is found, and taken up where it was lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from durable_nb.engine import lifecycle, resume
+from durable_nb.engine import target as targets
+from durable_nb.engine.keeper import Keeper
+from durable_nb.engine.recovery import Recovery
+from durable_nb.errors import DurableError, FencedError
+from durable_nb.model import Checkpoint, Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
+from durable_nb.store.log import History
+from durable_nb.store.draft import Draft
+
+READ_RATE = 500e6
+"""Bytes per second that a recovery is expected to load, for deciding whether to do it unasked."""
+
+UNASKED_SECONDS = 5.0
+"""A recovery expected to take longer is offered, not done."""
+
+
+@dataclass(slots=True)
+class Opening:
+    """What was found when the session began."""
+
+    notes: list[str] = field(default_factory=list)
+    result: RecoveryResult | None = None
+    catch_up: resume.CatchUp | None = None
+    recovered: bool = False
+    """whether this kernel continues an execution that was lost"""
+
+
+class Past:
+    """The executions that a notebook may continue."""
+
+    def __init__(self, keeper: Keeper, recovery: Recovery) -> None:
+        self.keeper = keeper
+        self.recovery = recovery
+        self.candidates: list[Execution] = []
+        """unfinished runs, for a notebook that does not know its path"""
+        self._load_cell: str | None = None
+
+    def open(self, bound: Iterable[str], load_cell: str | None) -> Opening:
+        """Find this notebook's past, and take up an execution that was lost.
+
+        Args:
+            bound: names that the user bound before; they are not overwritten.
+            load_cell: digest of the source of the cell that loads the extension.
+        """
+        self._load_cell = load_cell
+        opening = Opening()
+        keeper = self.keeper
+        if keeper.notebook is None:
+            if keeper.settings.resume:
+                self.candidates = self._adoptable()
+            return opening
+        opening.notes.extend(keeper.repository.vanished(str(keeper.notebook)))
+        past = [e for e in keeper.repository.executions() if e.notebook == str(keeper.notebook)]
+        if past:
+            self._look_at(past[0], opening, set(bound))
+        return opening
+
+    def _look_at(self, last: Execution, opening: Opening, bound: set[str]) -> None:
+        opening.notes.extend(p for p in last.problems if p.startswith("rolled back"))
+        if not last.trusted:
+            key = self.keeper.repository.signer.key_path
+            opening.notes.append(
+                f"execution {last.id} of this notebook was not signed with your key ({key}): nothing of it is "
+                f"loaded; `%durable trust {last.id}` shows who wrote it"
+            )
+        elif last.status is ExecutionStatus.RUNNING:
+            process = last.owner.pid if last.owner else "?"
+            opening.notes.append(
+                f"another kernel (process {process}) runs this notebook: this one begins an execution of its own"
+            )
+        elif last.status is ExecutionStatus.INTERRUPTED and last.liveness is Liveness.UNKNOWN:
+            opening.notes.append(
+                f"execution {last.id} was begun on another machine or in another container, and may be running: "
+                f"`%recover --execution {last.id}` takes it over"
+            )
+        elif last.status is ExecutionStatus.INTERRUPTED:
+            self._take_up(last, opening, bound)
+        else:
+            self.keeper.parent = last.id
+            if last.head:
+                opening.notes.append("the last run of this notebook ended in order; %recover brings its state back")
+
+    def _take_up(self, lost: Execution, opening: Opening, bound: set[str]) -> None:
+        lifecycle.move(lifecycle.EXECUTION_MOVES, ExecutionStatus.INTERRUPTED, ExecutionStatus.RECOVERING)
+        try:
+            history = self.keeper.own(lost.id)
+        except FencedError:
+            opening.notes.append("another kernel has just taken this notebook's execution over")
+            return
+        opening.recovered = True
+        dead = self._record_lost(history)
+        points = targets.newest(history)
+        if not points:
+            return
+        offer = self._why_offered(history, points)
+        if offer is None:
+            opening.result = self.recovery.go(history, points, keep=bound, kind="recovery", lost=dead)
+        else:
+            self.recovery.bring(history)
+            opening.notes.append(offer)
+        opening.catch_up = self._catch_up(history, opening.result)
+
+    def _why_offered(self, history: History, points: list[Checkpoint]) -> str | None:
+        """Why the variables are not brought back unasked; None where they are."""
+        if not self.keeper.settings.auto_recovery:
+            return f"v{points[0].version} was kept before the kernel died: %recover brings it back"
+        size = self._size(history, points)
+        if size > psutil.virtual_memory().available / 2 or size / READ_RATE > UNASKED_SECONDS:
+            return f"{size / 1e9:.1f} GB of variables can be brought back (v{points[0].version}): run %recover"
+        return None
+
+    def _size(self, history: History, points: list[Checkpoint]) -> int:
+        for point in points:
+            try:
+                found = targets.open_target(self.keeper.repository, history, point.version)
+            except (DurableError, OSError):
+                continue
+            return sum(m.size for m in found.manifests.values())
+        return 0
+
+    def _catch_up(self, history: History, result: RecoveryResult | None) -> resume.CatchUp | None:
+        version = result.version if result is not None else self.keeper.version
+        if version is None:
+            return None
+        cells = resume.recorded_cells(history, version)
+        first = int(bool(cells) and self._load_cell is not None and cells[0].source == self._load_cell)
+        return resume.CatchUp(cells, version, at=first)
+
+    def _record_lost(self, history: History) -> str | None:
+        """The attempt that the kernel died in is lost: said once, in the log. Returns what it was."""
+        dead: Mapping[str, Any] | None = targets.lost_attempt(history, history.epoch - 1)
+        if dead is None or self.keeper.writer is None:
+            return None
+        status = lifecycle.move(lifecycle.NODE_MOVES, NodeStatus.STARTED, NodeStatus.LOST)
+        attempt = resume.attempt(
+            n=dead["n"], node=dead.get("node"), label=dead["label"], source=dead.get("source", ""),
+            status=status, started=dead.get("started", 0.0),
+        )  # fmt: skip
+        self.keeper.writer.commit(Draft(kind="lost", body={"attempt": attempt}, has_state=False))
+        return str(dead["label"])
+
+    def _adoptable(self) -> list[Execution]:
+        """Unfinished runs of the last `resume_window` seconds that began with the same cell."""
+        now = time.time()
+        found = []
+        for execution in self.keeper.repository.executions():
+            unfinished = execution.status is ExecutionStatus.FAILED or (
+                execution.status is ExecutionStatus.INTERRUPTED and execution.liveness is Liveness.DEAD
+            )
+            fresh = now - execution.updated <= self.keeper.settings.resume_window
+            if execution.trusted and unfinished and fresh and self._begins(execution, [self._load_cell]):
+                found.append(execution)
+        return found
+
+    def _begins(self, execution: Execution, sources: list[str | None]) -> bool:
+        history = self.keeper.repository.history(execution.id)
+        points = targets.newest(history)
+        cells = resume.recorded_cells(history, points[0].version) if points else []
+        wanted = [s for s in sources if s is not None]
+        return bool(cells) and [c.source for c in cells[: len(wanted)]] == wanted[: len(cells)]
+
+    def adopt(self, source: str) -> Opening:
+        """At the first cell after the load: continue the newest unfinished run that has this cell next."""
+        opening = Opening()
+        candidates, self.candidates = self.candidates, []
+        for execution in candidates:
+            if not self._begins(execution, [self._load_cell, source]):
+                continue
+            self._take_up_again(execution, opening)
+            if opening.recovered:
+                break
+        return opening
+
+    def _take_up_again(self, execution: Execution, opening: Opening) -> None:
+        lifecycle.move(lifecycle.EXECUTION_MOVES, execution.status, ExecutionStatus.RECOVERING)
+        try:
+            history = self.keeper.own(execution.id)
+        except FencedError:
+            return
+        opening.recovered = True
+        dead = self._record_lost(history)
+        points = targets.newest(history)
+        opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
+        opening.catch_up = self._catch_up(history, opening.result)
+        done = len(opening.catch_up.cells) if opening.catch_up else 0
+        age = time.time() - execution.updated
+        opening.notes.append(
+            f"continues the run {execution.id}, which ended {age:,.0f} s ago after {done} finished cells"
+        )

@@ -1,0 +1,154 @@
+"""Going to a checkpoint: choose it, stage it, swap it in, say what happened."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from durable_nb.engine.resume import lineage
+from durable_nb.errors import DamagedError, DurableError, NotFoundError, UntrustedError
+from durable_nb.model import Checkpoint, Component, NodeStatus, canonical
+from durable_nb.state import restore
+from durable_nb.state.capture import Capture
+from durable_nb.store.log import History
+from durable_nb.store.repository import Repository
+
+ERROR = "error"
+"""Kind of a checkpoint made when a cell failed: never the newest unless it is asked for by number."""
+
+_VERSION = re.compile(r"v?(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checkpoint whose manifests have been read and verified."""
+
+    version: int
+    state: Mapping[str, str]
+    manifests: Mapping[str, Component]
+
+    def contents(self) -> dict[str, str]:
+        """name -> content digest, which manifests of dependents refer to."""
+        digests = {d: blake3(canonical(m.content())).hexdigest() for d, m in self.manifests.items()}
+        return {name: digests[digest] for name, digest in self.state.items()}
+
+
+def newest(history: History) -> list[Checkpoint]:
+    """Checkpoints that a recovery may choose by itself, newest first."""
+    return sorted(
+        (c for c in history.checkpoints().values() if not c.retired and c.kind != ERROR),
+        key=lambda c: -c.version,
+    )
+
+
+def choose(history: History, wanted: str | int | None) -> list[Checkpoint]:
+    """The checkpoint that `wanted` means; for None, every candidate, newest first.
+
+    Args:
+        wanted: None (the newest), a version (12, "v12"), a node's name, or a unique prefix of an id.
+
+    Raises:
+        NotFoundError: nothing matches; the message names what is near.
+    """
+    if not history.trusted:
+        raise UntrustedError(
+            f"execution {history.execution} was not written by you: nothing of it is loaded. "
+            f"`%durable trust {history.execution}` shows who wrote it and lets you decide"
+        )
+    points = history.checkpoints()
+    if wanted is None:
+        return newest(history)
+    text = str(wanted)
+    named = [c for c in newest(history) if c.node == text and c.kind == "node"]
+    if named:
+        return named[:1]
+    match = _VERSION.fullmatch(text)
+    if match and (found := points.get(int(match[1]))):
+        if found.retired:
+            raise NotFoundError(f"v{found.version} was deleted")
+        return [found]
+    by_id = [c for c in points.values() if len(text) >= 4 and c.digest.startswith(text.lower())]
+    if len(by_id) == 1:
+        return by_id
+    names = sorted({c.node for c in points.values() if c.node} | {f"v{v}" for v in points})
+    near = difflib.get_close_matches(text, names, 3, 0.4) or names[-5:]
+    hint = f"; there is {', '.join(near)}" if near else "; nothing was kept yet"
+    raise NotFoundError(f"no checkpoint found for `{text}`{hint}")
+
+
+def open_target(repository: Repository, history: History, version: int) -> Target:
+    """Read a checkpoint's state and manifests.
+
+    Raises:
+        DamagedError: some of it is not what was written.
+        NotFoundError: some of it is gone.
+    """
+    state = history.state(version)
+    return Target(version, state, repository.components(set(state.values())))
+
+
+def stage(
+    repository: Repository,
+    history: History,
+    candidates: Iterable[Checkpoint],
+    capture: Capture,
+    *,
+    only: Iterable[str] | None,
+    keep: Iterable[str],
+) -> tuple[Target, restore.Plan, restore.Staged, list[str]]:
+    """Load the first candidate that holds; with the reasons why newer ones were passed over.
+
+    Where none holds whole, the newest one whose manifests can be read is taken with its gaps.
+    """
+    passed: list[str] = []
+    best: tuple[Target, restore.Plan, restore.Staged, list[str]] | None = None
+    for point in candidates:
+        try:
+            target = open_target(repository, history, point.version)
+            todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
+        except (DamagedError, NotFoundError) as error:
+            passed.append(f"v{point.version}: {error}")
+            continue
+        staged = restore.stage(todo, target.manifests, repository.chunks, capture)
+        found = (target, todo, staged, list(passed))
+        if not staged.damaged:
+            return found
+        passed.append(f"v{point.version}: {staged.damaged}")
+        if best is None:
+            best = found
+    if best is None:
+        why = f": {passed[0]}" if passed else ""
+        raise NotFoundError(f"no checkpoint can be recovered{why}")
+    return best
+
+
+def seconds_of(history: History, version: int) -> float:
+    """Run time of the cells that led to a version."""
+    attempts = (record.body.get("attempt") for record in lineage(history, version))
+    done = (a for a in attempts if a and a["status"] == NodeStatus.COMPLETED)
+    return sum(float(a["seconds"]) for a in done if not a["setup"])
+
+
+def lost_attempt(history: History, epoch: int) -> dict[str, object] | None:
+    """What was running when the owner of an epoch died; None where nothing was.
+
+    An intent that no record answers was never finished.
+    """
+    intents = [i for i in history.intents(epoch) if "label" in i]
+    if not intents:
+        return None
+    last = intents[-1]
+    for record in reversed(history.records):
+        attempt = record.body.get("attempt")
+        if record.epoch == epoch and attempt and attempt.get("n") == last["n"]:
+            return None
+    return last
+
+
+def explain(error: Exception) -> str:
+    """One line of an error, ours or anybody's."""
+    return str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
