@@ -109,9 +109,10 @@ class Catalog:
             for name, table in (tables or {}).items():
                 connection.register(name, table)
             try:
+                connection.execute("BEGIN TRANSACTION READ ONLY")
                 answer = connection.sql(query)
                 if answer is None:
-                    raise UsageError("the query has no answer: the catalog is for reading")
+                    raise UsageError("that is no query: it has no answer")
                 return answer.to_arrow_table()
             except duckdb.Error as error:
                 raise UsageError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error

@@ -274,7 +274,7 @@ class Writer:
             new.root += weight(name, digest)
         new.contents.update(contents)
         full = None
-        if new.depth > FULL_EVERY:
+        if new.depth >= FULL_EVERY:
             full, new.depth = batch.add(canonical(new.manifests)), 0
         root = root_hex(new.root)
         return new, {"parent": old.version, "set": changed, "del": deleted, "root": root, "full": full}
