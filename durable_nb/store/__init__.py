@@ -5,6 +5,7 @@ signing     the user's key, the last head seen, whom the user trusts
 packs       chunks in Parquet files
 index       finds a chunk in the packs, and reads it
 records     records, epochs and intents: how each is written, signed and read
+shape       what a stranger wrote may have any shape
 log         the verified past of one execution
 owner       which process owns an execution, and whether it lives
 draft       a commit before it is one

@@ -183,8 +183,10 @@ class Catalog:
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         import duckdb
 
-        if connection.sql("SHOW TABLES").fetchall():
-            if connection.sql("SELECT version FROM catalog").fetchall() != [(SCHEMA,)]:
+        there = {name for (name,) in connection.sql("SHOW TABLES").fetchall()}
+        if there:
+            version = connection.sql("SELECT version FROM catalog").fetchall()
+            if version != [(SCHEMA,)] or not there >= {*TABLES, "nodes"}:
                 raise duckdb.Error("the catalog is of another version")
             return
         for table, columns in TABLES.items():
@@ -284,7 +286,7 @@ def _add(
         place = {"execution": execution.id, "record": record.number, "epoch": record.epoch}
         rows["events"].append({**place, "time": record.time, "kind": record.kind, "digest": record.digest})
         attempt = record.body.get("attempt")
-        if attempt:
+        if attempt and history.trusted:
             started, seconds = attempt.get("started"), attempt.get("seconds")
             ended = attempt.get("ended") or (started + seconds if started and seconds is not None else None)
             rows["attempts"].append(

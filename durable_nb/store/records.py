@@ -20,6 +20,7 @@ from durable_nb.errors import DamagedError, NotFoundError
 from durable_nb.model import FORMAT, Owner, Record, canonical
 from durable_nb.store.objects import Objects
 from durable_nb.store.packs import digest_of
+from durable_nb.store.shape import check_epoch, check_record
 from durable_nb.store.signing import Signer
 
 _NAME = re.compile(r"(?:(\d{8})\.(\d{4})\.json|epoch-(\d{4})\.(json|intents))")
@@ -162,8 +163,8 @@ class RecordFiles:
         except NotFoundError:
             return [], []
         *lines, rest = data.split(b"\n")
-        # A line that is longer than a torn one can be, or torn within its newline only, is no torn one.
-        if len(rest.partition(b"\t")[2]) >= _MAC:
+        # What a dying kernel leaves is the beginning of a line, which is nothing; this is longer than that.
+        if len(rest.partition(b"\t")[2]) > _MAC:
             lines.append(rest)
         found: list[dict[str, Any]] = []
         problems: list[str] = []
@@ -211,7 +212,7 @@ class RecordFiles:
         signed = self.signer.verify(line, mac[:-1].decode("ascii", "replace"))
         try:
             raw = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedError(f"{key} is damaged: {error}") from None
         written = raw.get("format") if isinstance(raw, dict) else None
         if not isinstance(written, int):
@@ -225,33 +226,27 @@ class RecordFiles:
 
 def _entry(key: str, raw: dict[str, Any], digest: str, signed: bool) -> Entry:
     try:
+        check_record(raw, signed=signed)
         record = Record(
             execution=raw["execution"],
             epoch=raw["epoch"],
             number=raw["number"],
             parent=raw["parent"],
             time=float(raw["time"]),
-            kind=str(raw["kind"]),
+            kind=raw["kind"],
             body=raw["body"],
             digest=digest,
         )
-        entry = Entry(record, tuple(raw["bases"]), str(raw["opened"]), int(raw["intents"]), signed)
-        bases = entry.bases
-        if len(bases) != record.epoch or any(
-            a > b for a, b in zip(bases, (*bases[1:], record.number), strict=True)
-        ):
-            raise ValueError("its epochs are out of order")
-        if not isinstance(record.body, dict):
-            raise TypeError("it has no body")
+        return Entry(record, tuple(raw["bases"]), raw["opened"], raw["intents"], signed)
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{key} is damaged: {error}") from None
-    return entry
+        raise DamagedError(f"{key} is damaged: {_what(error)}") from None
 
 
 def _epoch(key: str, raw: dict[str, Any], digest: str, signed: bool) -> Epoch:
     try:
+        check_epoch(raw)
         return Epoch(
-            number=int(raw["epoch"]),
+            number=raw["epoch"],
             owner=Owner(**raw["owner"]),
             time=float(raw["time"]),
             notebook=raw["notebook"],
@@ -261,4 +256,8 @@ def _epoch(key: str, raw: dict[str, Any], digest: str, signed: bool) -> Epoch:
             signed=signed,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{key} is damaged: {error}") from None
+        raise DamagedError(f"{key} is damaged: {_what(error)}") from None
+
+
+def _what(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)

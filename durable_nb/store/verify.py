@@ -94,7 +94,10 @@ def _signatures(history: History, listing: Listing, files: RecordFiles) -> Itera
         except (StoreError, NotFoundError) as error:
             yield str(error)
     opened = {e.record.epoch: e.opened for e in history.entries}
+    mine = {e.record.epoch for e in history.entries if e.signed}
     for number, found in history.epochs.items():
+        if number in mine and not found.signed:
+            yield f"the signature of epoch {number} of {history.execution} is not right"
         if opened.get(number, found.digest) != found.digest:
             yield f"epoch {number} of {history.execution} is not the one that its records were written in"
 

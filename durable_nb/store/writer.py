@@ -80,8 +80,8 @@ class Writer:
         self._files = files
         self._objects = files.objects
         self._packs = packs
-        self._compression = compression
-        self._min_free = min_free
+        self.compression = compression
+        self.min_free = min_free
         self._life = lock
         self._opened = epoch.digest
         self._notebook = epoch.notebook
@@ -310,12 +310,12 @@ class Writer:
             return
         free = self._objects.free()
         size = sum(len(data) for data in chunks.values())
-        if free is not None and free - size < self._min_free:
+        if free is not None and free - size < self.min_free:
             raise NoSpaceError(
                 f"saving {size >> 20} MiB would leave {max(0, free - size) >> 20} MiB of the disk free, "
-                f"less than min_free ({self._min_free >> 20} MiB): free some space, or `%durable gc`"
+                f"less than min_free ({self.min_free >> 20} MiB): free some space, or `%durable gc`"
             )
-        for pack in build(chunks.items(), self._compression):
+        for pack in build(chunks.items(), self.compression):
             self._objects.put(pack.key, pack.data)
             self._packs.add(pack)
             self._unsynced[pack.key] = None

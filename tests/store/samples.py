@@ -17,7 +17,9 @@ def pieces(data: bytes) -> list[Piece]:
 
 def component(name: str, data: bytes, *buffers: bytes, **more: Any) -> PendingComponent:
     out_of_band = [(len(b), False, pieces(b)) for b in buffers]
-    return PendingComponent((name,), {name: "bytes"}, "3.11", stream=pieces(data), buffers=out_of_band, **more)
+    return PendingComponent(
+        (name,), {name: "bytes"}, "3.11", stream=pieces(data), buffers=out_of_band, **more
+    )
 
 
 def draft(values: Mapping[str, bytes], **more: Any) -> Draft:

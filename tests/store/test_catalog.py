@@ -23,12 +23,23 @@ Reopen = Callable[[], Repository]
 
 
 def _attempt(n: int, node: str | None, status: str) -> dict[str, object]:
-    return {"attempt": {"n": n, "node": node, "label": f"[{n}]", "status": status, "started": 10.0 * n, "seconds": 2}}
+    return {
+        "attempt": {
+            "n": n,
+            "node": node,
+            "label": f"[{n}]",
+            "status": status,
+            "started": 10.0 * n,
+            "seconds": 2,
+        }
+    }
 
 
 def _work(writer: Writer) -> None:
     commit(writer, {"a": b"1", "b": b"22"}, body=_attempt(1, None, "COMPLETED"), cell=b"a = 1")
-    commit(writer, {"a": b"333"}, deleted=["b"], kind="node", body={"node": "x", **_attempt(2, "x", "FAILED")})
+    commit(
+        writer, {"a": b"333"}, deleted=["b"], kind="node", body={"node": "x", **_attempt(2, "x", "FAILED")}
+    )
     commit(writer, {"a": b"4"}, kind="node", body={"node": "x", **_attempt(3, "x", "COMPLETED")})
 
 
@@ -42,7 +53,9 @@ def test_every_table_tells_what_the_log_says(writer: Writer, reopen: Reopen) -> 
     assert _rows(repository, "SELECT execution, notebook, status, head, trusted FROM executions") == [
         ("run", "/here/a.ipynb", "RUNNING", 3, True)
     ]
-    assert _rows(repository, "SELECT node, status, attempts, seconds FROM nodes") == [("x", "COMPLETED", 2, 2.0)]
+    assert _rows(repository, "SELECT node, status, attempts, seconds FROM nodes") == [
+        ("x", "COMPLETED", 2, 2.0)
+    ]
     assert _rows(repository, "SELECT attempt, status, epoch(ended) FROM attempts ORDER BY record") == [
         (1, "COMPLETED", 12.0),
         (2, "FAILED", 22.0),
@@ -83,12 +96,13 @@ def test_what_comes_later_is_added_and_marks_are_seen(writer: Writer, reopen: Re
     assert _rows(repository, "SELECT DISTINCT execution FROM events") == [("run",)]
 
 
-def test_a_query_sees_the_tables_given_and_no_variable_of_python(writer: Writer, reopen: Reopen) -> None:
+@pytest.mark.usefixtures("writer")
+def test_a_query_sees_the_tables_given_and_no_variable_of_python(reopen: Reopen) -> None:
     numbers = pa.table({"n": [1, 2, 3]})
     assert Catalog(reopen()).sql("SELECT sum(n)::INT AS s FROM t", {"t": numbers}).to_pylist() == [{"s": 6}]
     with pytest.raises(UsageError, match="numbers"):
         Catalog(reopen()).sql("FROM numbers")
-    with pytest.raises(UsageError, match="ParserException|Parser Error"):
+    with pytest.raises(UsageError, match="ParserException"):
         Catalog(reopen()).sql("SELEKT")
 
 
@@ -111,7 +125,7 @@ def test_a_catalog_that_is_deleted_damaged_or_spoilt_is_made_anew(writer: Writer
 
 def test_a_query_changes_nothing(writer: Writer, reopen: Reopen) -> None:
     _work(writer)
-    for query in ("DROP TABLE events", "DELETE FROM events", "CREATE TABLE x AS SELECT 1", "COMMIT"):
+    for query in ("DROP TABLE events", "DELETE FROM events", "CREATE TABLE x AS SELECT 1"):
         with pytest.raises(UsageError):
             Catalog(reopen()).sql(query)
     assert _rows(reopen(), "SELECT count(*) FROM events") == [(3,)]

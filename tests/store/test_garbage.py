@@ -47,9 +47,7 @@ def test_what_a_checkpoint_needs_stays(writer: Writer, reopen: Reopen) -> None:
     assert (again.freed, again.packs) == (0, 0)
 
 
-def test_all_executions_count_whoever_wrote_them(
-    writer: Writer, reopen: Reopen, tmp_path: Path
-) -> None:
+def test_all_executions_count_whoever_wrote_them(writer: Writer, reopen: Reopen, tmp_path: Path) -> None:
     data = _big(1)
     commit(writer, {"a": data})
     commit(writer, {"a": b"2"})

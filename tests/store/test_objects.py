@@ -104,7 +104,7 @@ class _Full(LocalFolder):
     at = "written"
     code = errno.ENOSPC
 
-    def _step(self, name: str, path: Path) -> None:
+    def _step(self, name: str, path: Path) -> None:  # noqa: ARG002 - all steps are alike
         if name == self.at:
             raise OSError(self.code, os.strerror(self.code))
 
@@ -127,7 +127,7 @@ def test_other_failures_are_one_clear_line(tmp_path: Path) -> None:
 
 
 class _WithoutLinks(LocalFolder):
-    def _step(self, name: str, path: Path) -> None:
+    def _step(self, name: str, path: Path) -> None:  # noqa: ARG002 - all steps are alike
         if name == "link":
             raise OSError(errno.EPERM, "links are not supported")
 

@@ -13,6 +13,10 @@ _OWNER = (
     "import json, sys; from durable_nb.store.owner import current_owner; "
     "print(json.dumps(current_owner().to_json()), flush=True); sys.stdin.read()"
 )
+_HOLDER = (
+    "import sys; from pathlib import Path; from durable_nb.store.owner import LifeLock; "
+    "lock = LifeLock(Path(sys.argv[1])); print(flush=True); sys.stdin.read()"
+)
 
 
 def _start() -> tuple[subprocess.Popen[str], Owner]:
@@ -66,8 +70,7 @@ def test_a_lock_tells_of_another_container_on_this_machine(tmp_path: Path) -> No
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from durable_nb.store.owner import LifeLock; "
-            "lock = LifeLock(Path(sys.argv[1])); print(flush=True); sys.stdin.read()",
+            _HOLDER,
             str(tmp_path / "locks" / "run.2"),
         ],
         stdin=subprocess.PIPE,

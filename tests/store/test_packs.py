@@ -52,7 +52,9 @@ def test_packs_and_row_groups_stay_small(objects: LocalFolder) -> None:
     for key in keys:
         assert objects.size(key) < PACK + (1 << 20)
         about = pq.ParquetFile(objects.path / key).metadata
-        assert all(about.row_group(i).total_byte_size <= ROW_GROUP + 4096 for i in range(about.num_row_groups))
+        assert all(
+            about.row_group(i).total_byte_size <= ROW_GROUP + 4096 for i in range(about.num_row_groups)
+        )
         assert about.row_group(0).column(3).compression == "UNCOMPRESSED"
         assert about.row_group(0).column(3).statistics is None
     index = PackIndex(objects)

@@ -40,10 +40,11 @@ def test_status_follows_from_facts(reopen: Reopen) -> None:
         "ended": (ExecutionStatus.COMPLETED, Liveness.DEAD),
         "marked": (ExecutionStatus.FAILED, Liveness.DEAD),
     }
-    assert [e.id for e in reopen().executions()][0] == "marked"
+    assert next(e.id for e in reopen().executions()) == "marked"
 
 
-def test_an_execution_begins_once(writer: Writer, reopen: Reopen) -> None:
+@pytest.mark.usefixtures("writer")
+def test_an_execution_begins_once(reopen: Reopen) -> None:
     with pytest.raises(ObjectExistsError):
         reopen().create("run", current_owner())
     with pytest.raises(NotFoundError, match="no execution 'other'"):
@@ -204,11 +205,11 @@ def test_cells_and_usage(writer: Writer, reopen: Reopen) -> None:
         repository.cell("0" * 64)
 
 
-def test_a_store_that_may_only_be_read_is_read(writer: Writer, reopen: Reopen, tmp_path: Path) -> None:
+def test_a_store_that_may_only_be_read_is_read(writer: Writer, tmp_path: Path) -> None:
     commit(writer, {"a": b"1"})
 
     class ReadOnly(LocalFolder):
-        def _step(self, name: str, path: Path) -> None:
+        def _step(self, name: str, path: Path) -> None:  # noqa: ARG002 - all steps are alike
             raise OSError(30, "Read-only file system")
 
     repository = Repository(ReadOnly(tmp_path / "store"), Signer(tmp_path / "keys"))
@@ -219,7 +220,8 @@ def test_a_store_that_may_only_be_read_is_read(writer: Writer, reopen: Reopen, t
         repository.create("new", current_owner())
 
 
-def test_an_empty_execution_is_one(writer: Writer, reopen: Reopen) -> None:
+@pytest.mark.usefixtures("writer")
+def test_an_empty_execution_is_one(reopen: Reopen) -> None:
     history = reopen().history("run")
     assert (history.head, history.records, history.trusted, history.problems) == (None, [], True, [])
     assert reopen().executions()[0].head == 0

@@ -74,7 +74,7 @@ def test_trust_is_remembered(tmp_path: Path) -> None:
 
 def test_a_damaged_key_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(StoreError, match="key is damaged|is damaged: 5 bytes"):
+    with pytest.raises(StoreError, match="is damaged: 5 bytes"):
         Signer(tmp_path).sign(b"")
 
 
@@ -90,8 +90,6 @@ def test_a_home_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None
     assert not signer.verify(b"", "0" * 64)
 
 
-def test_the_key_lies_where_jupyter_keeps_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_lies_where_jupyter_keeps_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", os.fspath(tmp_path))
     assert Signer().key_path == tmp_path / "durable_nb" / "key"
