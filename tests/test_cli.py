@@ -152,7 +152,7 @@ class TestAutoload:
 
 @pytest.fixture
 def with_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose kernels read the block from their profile: in the environment it would reach all tests."""
+    """A folder whose kernels read the block from a profile; the environment's would reach all tests."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
     text = autoload.enable().read_text()
     monkeypatch.undo()
