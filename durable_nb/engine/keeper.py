@@ -82,6 +82,14 @@ class Keeper:
         """The newest commit that was handed to the writer."""
         return self._saver.last if self._saver else None
 
+    def apply(self, settings: Settings) -> None:
+        """Other settings hold from now on (but `pool` and `ambient`, which hold from the next load)."""
+        self.settings = self.policy.settings = settings
+        self.enabled = settings.enabled
+        self.repository.compression, self.repository.min_free = settings.compression, settings.min_free
+        if self.writer is not None:
+            self.writer.compression, self.writer.min_free = settings.compression, settings.min_free
+
     def begin(self) -> Writer:
         """The writer; the first call begins the execution."""
         if self.writer is None:
@@ -130,7 +138,7 @@ class Keeper:
         self.execution = uuid4().hex[:12]
         self.version = None
         self.enabled = self.settings.enabled
-        self.capture.forget(list(self.capture.live))
+        self.capture.reset()
         self._failed.clear()
         self._deleted.clear()
         self.unseen = "it is the first checkpoint"
@@ -139,11 +147,15 @@ class Keeper:
         """Wait until nothing is on its way to the disk, and take back what failed to get there."""
         if self._saver is not None:
             self._saver.drain(safe=safe)
-        failed, self._failed = self._failed, []
-        for ticket in failed:
-            self.capture.forget(n for n in ticket.names if n in self.capture.live)
-            self._deleted.update(ticket.names)
-            self.unseen = "the save before failed"
+        if self._failed:
+            self._failed.clear()
+            self._look_again("the save before failed")
+
+    def _look_again(self, why: str) -> None:
+        """What was noted as kept may not be: capture everything with the next checkpoint."""
+        self._deleted.update(self.capture.live)
+        self.capture.reset()
+        self.unseen = why
 
     @contextmanager
     def undisturbed(self) -> Iterator[Callable[[Iterable[str] | None, int | None], Snapshot]]:
@@ -158,12 +170,8 @@ class Keeper:
         try:
             yield take
         except BaseException:
-            # An interrupted capture has no snapshot to take back: everything is looked at again.
-            self.capture.forget(
-                [n for live in shots[-1].changed for n in live.names] if shots else list(self.capture.live)
-            )
             self._deleted.update(shots[-1].deleted if shots else ())
-            self.unseen = "the save before was given up"
+            self._look_again("the save before was given up")
             raise
 
     def commit(
@@ -193,7 +201,7 @@ class Keeper:
             assign=dict(assign or {}),
             release=self.pool.release,
         )
-        ticket = Ticket(draft, (*(n for live in shot.changed for n in live.names), *gone))
+        ticket = Ticket(draft)
         ticket.kept_then = lambda: self._kept(ticket, shot, pending)
         ticket.then = self._tidy
         self.unseen = None

@@ -31,6 +31,7 @@ class Policy:
         self.settings = settings
         self.rate = WRITE_RATE
         self._since_scan = 0
+        self._beside: str | None = None
         self._threads = {t.ident for t in threading.enumerate()}
 
     def excluded(self, name: str, ignored: Iterable[str]) -> bool:
@@ -46,7 +47,7 @@ class Policy:
         self._since_scan += 1
         if reason is None:
             foreign = sorted(m for m in cell.modules if not access.is_library(m))
-            reason = f"the cell imports {foreign[0]}" if foreign else self._others()
+            reason = f"the cell imports {foreign[0]}" if foreign else self._beside or self._others()
         if reason is None and self._since_scan >= self.settings.scan_every:
             reason = f"every {self.settings.scan_every} cells"
         names: set[str] = set()
@@ -60,6 +61,10 @@ class Policy:
             self._since_scan = 0
             return None, reason
         return names, "partial scan"
+
+    def starting(self) -> None:
+        """A cell starts: what runs beside it now may have ended when it does."""
+        self._beside = self._others()
 
     def _others(self) -> str | None:
         """User code that runs beside the cells can change anything."""

@@ -47,6 +47,7 @@ def value(session: Session, name: str, wanted: str | None = None) -> Any:
     wanted_only = {n: d for n, d in target.state.items() if n == name}
     todo = restore.Plan(wanted_only, (), (), {}, (), (), 0)
     staged = restore.stage(todo, target.manifests, session.repository.chunks, session.keeper.capture)
+    restore.discard(staged, session.keeper.capture)
     if name not in staged.values:
         why = staged.failed.get(name) or target.manifests[target.state[name]].unsaved or "it was not kept"
         raise NotFoundError(f"`{name}` of v{target.version} cannot be loaded: {why}")

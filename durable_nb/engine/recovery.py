@@ -21,6 +21,7 @@ class Recovery:
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
         self._before: int | None = None
+        self._moved = False
 
     def history(self) -> History:
         """The log of this execution; before it has begun, of the one that it follows.
@@ -57,7 +58,7 @@ class Recovery:
             UntrustedError: it is somebody else's.
             RefusedError: the execution's owner is alive.
         """
-        history = self._past(execution, force=force, plan=plan)
+        history = self._past(wanted, execution, force=force, plan=plan)
         points = targets.choose(history, wanted)
         if not points:
             raise NotFoundError("nothing was kept of this notebook yet")
@@ -74,7 +75,7 @@ class Recovery:
             history = keeper.repository.history(history.execution)
         before = keeper.version
         result = self.go(history, points, only=names, kind="rollback", extra={"from": before})
-        self._before = before
+        self._before, self._moved = before, True
         return result
 
     def undo(self) -> RecoveryResult:
@@ -87,13 +88,13 @@ class Recovery:
             raise NotFoundError("there is no %recover to undo in this kernel")
         return self.recover(self._before)
 
-    def _past(self, execution: str | None, *, force: bool, plan: bool) -> History:
+    def _past(self, wanted: str | int | None, execution: str | None, *, force: bool, plan: bool) -> History:
         keeper = self.keeper
         if execution is None or (keeper.begun and execution == keeper.execution):
-            history = self.history()
-            if targets.newest(history) or keeper.parent is None:
-                return history
-            return keeper.repository.history(keeper.parent)
+            if keeper.parent is not None and wanted is None and not self._moved:
+                # This run has only begun: what a person wants back is the one before.
+                return keeper.repository.history(keeper.parent)
+            return self.history()
         matches = [e for e in keeper.repository.executions() if e.id.startswith(execution)]
         if len(matches) != 1:
             raise NotFoundError(f"no execution `{execution}`; `%durable list` shows them")
@@ -161,8 +162,8 @@ class Recovery:
         keeper.unseen = "the state was recovered"
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
 
-    def move(self, execution: str, version: int, *, keep: Iterable[str] = ()) -> None:
-        """Make a recorded state live without a report, as catch-up does."""
+    def move(self, execution: str, version: int, *, keep: Iterable[str] = ()) -> list[str]:
+        """Make a recorded state live without a report, as catch-up does; returns what was replaced."""
         keeper = self.keeper
         keeper.drain()
         history = keeper.repository.history(execution)
@@ -170,9 +171,10 @@ class Recovery:
         target, todo, staged, _ = targets.stage(
             keeper.repository, history, points, keeper.capture, only=None, keep=keep
         )
-        restore.swap(staged, todo, keeper.capture)
+        outcome = restore.swap(staged, todo, keeper.capture)
         keeper.stand_at(target)
         keeper.unseen = "the state was recovered"
+        return outcome.restored
 
     def bring(self, history: History) -> None:
         """Continue an execution without loading its state: the writer stands at its newest checkpoint."""

@@ -118,7 +118,8 @@ class CatchUp:
     """the newest version, which is live when catch-up begins"""
     at: int = 0
     active: bool = True
-    put_back: list[RecordedCell] = field(default_factory=list)
+    remade: dict[str, frozenset[str]] = field(default_factory=dict)
+    """variables that could not be kept and were made again -> the names in the cell that made them"""
 
     def arrive(self, source: str, *, setup: bool) -> Answer:
         """Decide on the cell that is about to run."""
@@ -130,7 +131,6 @@ class CatchUp:
             self.at = index + 1
             if cell.rerun:
                 return Answer(Verdict.RERUN, cell, before)
-            self.put_back.append(cell)
             return Answer(Verdict.PUT_BACK, cell, before)
         if setup:
             return Answer(Verdict.SETUP)

@@ -18,8 +18,6 @@ class Ticket:
     """A commit on its way: first *kept*, then *safe*, or failed."""
 
     draft: Draft
-    names: tuple[str, ...] = ()
-    """what has to be looked at again if it fails"""
     kept_then: Callable[[], None] | None = None
     """run on the writer's thread once the commit is kept, before anybody is told"""
     then: Callable[[], None] | None = None

@@ -117,8 +117,7 @@ class Session:
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        self.keeper.settings = self.keeper.policy.settings = settings
-        self.keeper.enabled = settings.enabled
+        self.keeper.apply(settings)
 
     @property
     def version(self) -> int | None:
@@ -187,6 +186,8 @@ class Session:
         forced = cell.node in self._must_run
         answer = self._answer(cell, forced=forced)
         if answer.verdict is resume.Verdict.PUT_BACK and answer.cell is not None:
+            if self.catch_up is not None and self.catch_up.remade:
+                self._follow(answer.cell, notes)
             return self._put_back(cell, answer.cell.cell, notes)
         rerun = answer.cell if answer.verdict is resume.Verdict.RERUN else None
         if answer.before is not None:
@@ -209,6 +210,7 @@ class Session:
         """Keep the intent before any of the user's code runs."""
         read = access.of_source(cell.transformed)
         self._keep_preface()
+        self.keeper.policy.starting()
         if cell.node:
             self.keeper.drain()
         started = time.time()
@@ -247,7 +249,7 @@ class Session:
         self._last_status = lifecycle.move(lifecycle.NODE_MOVES, NodeStatus.STARTED, status)
         done = status is NodeStatus.COMPLETED
         if running.rerun is not None and done:
-            self._forward(running.rerun)
+            self._forward(running.rerun, running.access)
             return None
         if self.catch_up is not None and self.catch_up.active and running.cell.setup:
             self.note_unseen("imports ran during catch-up")
@@ -314,14 +316,33 @@ class Session:
                 f"(v{before}); what came after is kept: %recover v{newest}"
             )
 
-    def _forward(self, recorded: resume.RecordedCell) -> None:
+    def _forward(self, recorded: resume.RecordedCell, read: access.Access) -> None:
         """After a cell ran again only for what could not be kept: put back what was."""
         keeper = self.keeper
-        history = self.repository.history(keeper.execution)
-        found = targets.open_target(self.repository, history, recorded.version)
-        missing = {n for n, d in found.state.items() if found.manifests[d].unsaved is not None}
+        missing = self._unsaved_of(recorded)
         keeper.capture.forget(list(keeper.capture.live))
         self.recovery.move(keeper.execution, recorded.version, keep=missing)
+        if self.catch_up is not None:
+            self.catch_up.remade.update(dict.fromkeys(missing, read.names))
+
+    def _unsaved_of(self, recorded: resume.RecordedCell) -> set[str]:
+        history = self.repository.history(self.keeper.execution)
+        found = targets.open_target(self.repository, history, recorded.version)
+        return {n for n, d in found.state.items() if found.manifests[d].unsaved is not None}
+
+    def _follow(self, recorded: resume.RecordedCell, notes: list[str]) -> None:
+        """The live state is no longer the newest one: take it to where this cell had left it."""
+        assert self.catch_up is not None
+        kept = self._unsaved_of(recorded)
+        moved = set(self.recovery.move(self.keeper.execution, recorded.version, keep=kept))
+        for name, mentioned in list(self.catch_up.remade.items()):
+            if not moved.isdisjoint(mentioned - {name}) and name in self.keeper.capture.space:
+                # It was made from a value that has been replaced: better gone than quietly wrong.
+                del self.keeper.capture.space[name], self.catch_up.remade[name]
+                notes.append(
+                    f"durable_nb: `{name}` could not be kept, and what it was made from changed since: "
+                    "run the cell that makes it"
+                )
 
     def _reuse(self, cell: Cell, notes: list[str]) -> Arrival | None:
         """After catch-up: put a node back as of its completion, when it comes up for the first time."""

@@ -105,7 +105,7 @@ def stage(
     Where none holds whole, the newest one whose manifests can be read is taken with its gaps.
     """
     passed: list[str] = []
-    best: tuple[Target, restore.Plan, restore.Staged, list[str]] | None = None
+    gaps: Checkpoint | None = None
     for point in candidates:
         try:
             target = open_target(repository, history, point.version)
@@ -114,16 +114,17 @@ def stage(
             passed.append(f"v{point.version}: {error}")
             continue
         staged = restore.stage(todo, target.manifests, repository.chunks, capture)
-        found = (target, todo, staged, list(passed))
         if not staged.damaged:
-            return found
+            return target, todo, staged, passed
         passed.append(f"v{point.version}: {staged.damaged}")
-        if best is None:
-            best = found
-    if best is None:
+        restore.discard(staged, capture)
+        gaps = gaps or point
+    if gaps is None:
         why = f": {passed[0]}" if passed else ""
         raise NotFoundError(f"no checkpoint can be recovered{why}")
-    return best
+    target = open_target(repository, history, gaps.version)
+    todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
+    return target, todo, restore.stage(todo, target.manifests, repository.chunks, capture), passed
 
 
 def seconds_of(history: History, version: int) -> float:

@@ -32,6 +32,15 @@ _OWN = re.compile(r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|__\w+__|In|Out|get_ipython
 _loaded: dict[int, Extension] = {}
 
 
+_at_exit: list[object] = []
+"""Holds the exit handler once it is registered."""
+
+
+def _close_all() -> None:
+    for extension in list(_loaded.values()):
+        extension.close()
+
+
 def load(shell: InteractiveShell) -> None:
     """Install the extension into a shell, once."""
     if id(shell) in _loaded:
@@ -157,7 +166,8 @@ class Extension:
         register(_directive_line, "line", directive.BEGIN)
         register(_put_back_line, "line", directive.PUT_BACK)
         self.matcher.install(shell)
-        atexit.register(self.close)
+        if not _at_exit:
+            _at_exit.append(atexit.register(_close_all))
 
     def uninstall(self) -> None:
         """Take everything out of the shell again."""
@@ -173,7 +183,6 @@ class Extension:
         self.recorder.stop()
         if self._magics is not None:
             self._magics.remove((directive.BEGIN, directive.PUT_BACK))
-        atexit.unregister(self.close)
         self.close()
 
     def close(self) -> None:

@@ -196,7 +196,10 @@ class _Magics(Magics):
         open NAME         say which notebook this is
         rerun NODE        run a finished node again when it comes up next
         """
-        words = shlex.split(line)
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"%durable {line}: {error}") from None
         name, *rest = words or ["status"]
         run = commands.COMMANDS.get(name)
         if run is None:
@@ -210,7 +213,7 @@ class _Magics(Magics):
     def _parse(self, magic: Callable[..., Any], line: str) -> Any:
         try:
             return parse_argstring(magic, line)
-        except IPythonUsageError as error:
+        except (IPythonUsageError, ValueError) as error:
             raise UsageError(str(error)) from None
 
     def _show(self, rendered: render.Rendered) -> None:

@@ -181,6 +181,9 @@ def reached(names: Iterable[str], namespace: Mapping[str, object]) -> tuple[set[
             continue
         found.add(name)
         value = namespace[name]
+        home = _home(value)
+        if home is not None and not is_library(home):
+            reason = f"`{name}` is of the module {home}"
         if not is_code(value):
             continue
         for code in codes(value):
@@ -190,6 +193,19 @@ def reached(names: Iterable[str], namespace: Mapping[str, object]) -> tuple[set[
                 elif mentioned in _DYNAMIC and mentioned not in namespace and mentioned != "_":
                     reason = f"`{name}` uses {mentioned}"
     return found, reason
+
+
+def _home(value: object) -> str | None:
+    """The top-level module that a value's code is in; None for the notebook itself."""
+    if isinstance(value, types.ModuleType):
+        name: object = value.__name__
+    elif isinstance(value, types.FunctionType | type):
+        name = value.__module__
+    else:
+        name = type(value).__module__
+    if not isinstance(name, str) or name in ("__main__", "builtins"):
+        return None
+    return name.partition(".")[0]
 
 
 def _library_roots() -> tuple[str, ...]:

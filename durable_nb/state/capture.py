@@ -150,6 +150,8 @@ class Capture:
             for name in found:
                 live = self.live.get(name)
                 if live is not None:
+                    if live.unsaved is not None:
+                        reason = f"what `{name}` can change is not known"
                     fresh.update(live.names, live.refs, (m for m in live.mentions if m in self.space))
             fresh = {n for n in fresh - found if not is_pseudo(n)}
         return found, reason
@@ -228,8 +230,6 @@ class Capture:
 
     def _is_leaf(self, root: str, obj: Any) -> bool:
         """A definition ties only the variable that it is."""
-        if not (isinstance(obj, type) or type(obj).__name__ == "function"):
-            return False
         qualname = getattr(obj, "__qualname__", "")
         first = qualname.partition(".")[0]
         if first == root or not pickling.in_notebook(obj):
@@ -251,26 +251,30 @@ class Capture:
             found += [kept] if isinstance(kept, Live) else [self._unsaved(n, values[n], kept) for n in good]
         return found
 
-    def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | Exception:
+    def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | BaseException:
         start = time.perf_counter()
         try:
             dumped = pickling.dump_values(values, self.space, self._detach)
             live = self._hashed(values, dumped, limit)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return error
         live.seconds = time.perf_counter() - start
         if len(values) == 1:
             live.atom = _atom(*values.values())
         return live
 
-    def _refusal(self, value: Any, name: str) -> Exception | None:
+    def _refusal(self, value: Any, name: str) -> BaseException | None:
         try:
             pickling.dump_values({name: value}, self.space, lambda _cls: DETACHED)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             return error
         return None
 
-    def _unsaved(self, name: str, value: Any, error: Exception) -> Live:
+    def _unsaved(self, name: str, value: Any, error: BaseException) -> Live:
         if isinstance(error, _PutOffError):
             reason = str(error)
         else:
@@ -414,6 +418,11 @@ class Capture:
         for name in names:
             self.live.pop(name, None)
 
+    def reset(self) -> None:
+        """Look at everything next time, and rely on no bytes that were kept before."""
+        self.live.clear()
+        self._known.clear()
+
     def adopt(self, name: str, component: Component, digest: str, pieces: Pieces | None) -> None:
         """Note that a variable is now what a manifest says, without pickling it again."""
         live = Live(
@@ -483,7 +492,7 @@ def _type_name(value: Any) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0] or "it cannot be pickled"
     if isinstance(error, pickle.PicklingError | TypeError | AttributeError | ValueError):
         return text

@@ -10,7 +10,7 @@ _DEPTH = 12
 _SECONDS = 1.0
 
 
-def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], Exception | None]) -> str:
+def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], BaseException | None]) -> str:
     """`df.attrs['conn'].socket`: the innermost part that refuses to be pickled, as an expression.
 
     `refuses(value)` tries to pickle a value and returns the error, if any. Gives up after a second.

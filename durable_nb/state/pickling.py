@@ -13,13 +13,16 @@ Nothing here may run on bytes whose signature has not been checked.
 
 from __future__ import annotations
 
+import functools
 import io
 import marshal
 import pickle
 import sys
+import threading
 import types
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +30,9 @@ import cloudpickle.cloudpickle as cp
 
 from durable_nb.state import access, source
 from durable_nb.state.special import REDUCERS
+
+DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
+"""What can be a definition, where the notebook binds it to its own name."""
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 """The Python that compiled code belongs to: bytecode does not outlive a minor version."""
@@ -70,7 +76,7 @@ def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
 
 def is_definition(name: str, value: Any) -> bool:
     """Whether a variable is a function or class bound to its own name at top level."""
-    return isinstance(value, types.FunctionType | type) and in_notebook(value) and value.__qualname__ == name
+    return isinstance(value, DEFINITIONS) and in_notebook(value) and value.__qualname__ == name
 
 
 # The functions that a stream may call. Five of them mean something to one namespace only: the
@@ -119,6 +125,13 @@ def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -
     raise pickle.UnpicklingError(
         f"`{qualname}` was compiled by Python {python} and its text is not known: run the cell that defines it"
     )
+
+
+def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
+    """A function under `functools.lru_cache`, its cache empty."""
+    made = functools.lru_cache(**parameters)(wrapped)
+    vars(made).update(attributes)
+    return made
 
 
 def set_cell(target: types.CellType, contents: tuple[Any, ...]) -> None:
@@ -177,7 +190,9 @@ def set_writeable(array: Any, state: tuple[bool]) -> None:
         array.flags.writeable = False
 
 
-class _Pickler(pickle.Pickler):
+class _Reducing:
+    """What both picklers do with functions, classes and the types of the dispatch table."""
+
     def __init__(
         self,
         file: io.BytesIO,
@@ -186,14 +201,18 @@ class _Pickler(pickle.Pickler):
         space: Mapping[str, Any],
         detach: Callable[[type], str],
     ) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffers.append)
+        super().__init__(file, protocol=5, buffer_callback=buffers.append)  # type: ignore[call-arg]
         self._own = frozenset(names)
         self._space = space
         self._detach = detach
         self._cells: dict[int, int] = {}
         self.refs: set[str] = set()
         self.mentions: set[str] = set()
-        table: dict[Any, Any] = {types.CodeType: _code_reduce, types.CellType: self._cell_reduce}
+        table: dict[Any, Any] = {
+            types.CodeType: _code_reduce,
+            types.CellType: self._cell_reduce,
+            functools._lru_cache_wrapper: self._cached_reduce,
+        }
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             table[numpy.ndarray] = _array_reduce
@@ -232,8 +251,10 @@ class _Pickler(pickle.Pickler):
         reduced = cp._class_reduce(obj)
         if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
             # Without cloudpickle's tracker, which would write into a live class on load.
-            make, args, *rest = reduced
-            return (make, (*args[:-2], None, args[-1]), *rest)
+            make, args, (attributes, slots), *rest = reduced
+            args = tuple(_interned(a) for a in args)
+            attributes = _interned(attributes)
+            return (make, (*args[:-2], None, args[-1]), (attributes, slots), *rest)
         return reduced
 
     def _function_reduce(self, obj: types.FunctionType) -> Any:
@@ -253,21 +274,51 @@ class _Pickler(pickle.Pickler):
             "__defaults__": obj.__defaults__,
             "__kwdefaults__": obj.__kwdefaults__,
             "__annotations__": obj.__annotations__,
-            "__module__": obj.__module__,
-            "__qualname__": obj.__qualname__,
+            "__module__": _interned(obj.__module__),
+            "__qualname__": _interned(obj.__qualname__),
             "__doc__": obj.__doc__,
         }
         if hasattr(obj, "__type_params__"):
             slots["__type_params__"] = obj.__type_params__
         keys = tuple(self._cell_key(c) for c in cells)
-        args = (obj.__code__, obj.__name__, keys, module)
+        args = (obj.__code__, _interned(obj.__name__), keys, _interned(module))
         return function, args, (dict(obj.__dict__), slots), None, None, set_function
+
+    def _cached_reduce(self, obj: Any) -> Any:
+        if in_notebook(obj):
+            return self._reference(obj) or (cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj))))
+        return obj.__reduce__()
 
     def _cell_key(self, obj: types.CellType) -> int:
         return self._cells.setdefault(id(obj), len(self._cells))
 
     def _cell_reduce(self, obj: types.CellType) -> Any:
         return cell, (self._cell_key(obj),), _contents(obj), None, None, set_cell
+
+
+class _Pickler(_Reducing, pickle.Pickler):
+    """At C speed."""
+
+
+class _DeepPickler(_Reducing, pickle._Pickler):  # type: ignore[name-defined, misc]
+    """In Python, whose calls use no C stack: for structures that are nested too deeply for C."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        plain = pickle._Pickler.save_reduce  # type: ignore[attr-defined]
+
+        # `pickle` calls it with `*args`, which only for plain functions stays off the C stack.
+        def save_reduce(*args: Any, **kwargs: Any) -> None:
+            plain(self, *args, **kwargs)
+
+        self.save_reduce = save_reduce
+
+
+_DEEP = 1_500_000
+"""Python frames that pickling a deep structure may use; about ten for each level."""
+
+_STACK = 1 << 30
+"""Bytes of address space for their C stack: some calls in `pickle` still use it."""
 
 
 def _contents(obj: types.CellType) -> tuple[Any, ...]:
@@ -280,10 +331,17 @@ def _contents(obj: types.CellType) -> tuple[Any, ...]:
 def _code_reduce(obj: types.CodeType) -> Any:
     found = source.statement(obj)
     if found is None:
-        return code, (PYTHON, _marshalled(source.relocated(obj, "<durable_nb>", 0)), None, obj.co_qualname, 1)
+        return code, (PYTHON, _marshalled(source.relocated(obj, "<durable_nb>", 0)), None, _interned(obj.co_qualname), 1)
     text, first = found
     moved = source.relocated(obj, source.file_name(text), first - 1)
-    return code, (PYTHON, _marshalled(moved), text, moved.co_qualname, moved.co_firstlineno)
+    return code, (PYTHON, _marshalled(moved), text, _interned(moved.co_qualname), moved.co_firstlineno)
+
+
+def _interned(value: Any) -> Any:
+    """One object for equal names: the pickler's memo goes by identity, and equal code must give equal bytes."""
+    if type(value) is dict:
+        return {_interned(k): sys.intern(v) if type(v) is str else v for k, v in value.items()}
+    return sys.intern(value) if type(value) is str else value
 
 
 def _marshalled(obj: types.CodeType) -> bytes:
@@ -311,10 +369,42 @@ def dump(names: Iterable[str], space: Mapping[str, Any], detach: Callable[[type]
 
 def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
     """As `dump`, for values that need not be bound in the namespace."""
+    try:
+        return _dumped(_Pickler, values, space, detach)
+    except RecursionError:
+        return _deeply(lambda: _dumped(_DeepPickler, values, space, detach))
+
+
+def _deeply(work: Callable[[], Dump]) -> Dump:
+    """Run `work` with room for deep recursion, while this thread waits."""
+    done: Future[Dump] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    limit, stack = sys.getrecursionlimit(), threading.stack_size(_STACK)
+    sys.setrecursionlimit(max(limit, _DEEP))
+    try:
+        threading.Thread(target=run, name="durable_nb deep", daemon=True).start()
+        return done.result()
+    finally:
+        threading.stack_size(stack)
+        sys.setrecursionlimit(limit)
+
+
+def _dumped(
+    kind: type[_Pickler | _DeepPickler],
+    values: Mapping[str, Any],
+    space: Mapping[str, Any],
+    detach: Callable[[type], str],
+) -> Dump:
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
-    pickler = _Pickler(file, buffers, values, space, detach)
-    pickler.dump({name: _Whole() if value is space else value for name, value in values.items()})
+    pickler = kind(file, buffers, values, space, detach)
+    pickler.dump({sys.intern(name): _Whole() if value is space else value for name, value in values.items()})
     return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions)
 
 

@@ -125,6 +125,8 @@ class Staged:
     values: dict[str, Any] = field(default_factory=dict)
     loaded: dict[str, tuple[Component, str, Pieces]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, Any] = field(default_factory=dict)
+    """what was bound to the modules and definitions that loading made visible"""
     damaged: str | None = None
     """the first component whose bytes are not in the store as they were written"""
 
@@ -138,17 +140,46 @@ def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: C
             pieces, stream, buffers = _assemble(manifest, read, capture)
             attach = _attached(staged.values, capture)
             values = pickling.load(stream, buffers, capture.space, staged.values, attach)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             reason = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
             staged.failed.update((n, reason) for n in manifest.names if n in todo.load)
             if isinstance(error, StoreError | NotFoundError) and staged.damaged is None:
                 staged.damaged = f"{', '.join(manifest.names)}: {reason}"
             continue
+        if manifest.names[0].startswith(DETACHED):
+            values = dict.fromkeys(manifest.names, next(iter(values.values())))
         for name, value in values.items():
             if name in todo.load:
                 staged.values[name] = value
                 staged.loaded[name] = (manifest, digest, pieces)
+                if _rank(manifest) < _DATA and not is_pseudo(name):
+                    # What loads after it may call it.
+                    staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
+                    capture.space[name] = value
     return staged
+
+
+def discard(staged: Staged, capture: Capture) -> None:
+    """Take back what staging made visible."""
+    for name, value in staged.replaced.items():
+        if value is _UNBOUND:
+            capture.space.pop(name, None)
+        else:
+            capture.space[name] = value
+
+
+_UNBOUND = object()
+_DATA = 2
+
+
+def _rank(manifest: Component) -> int:
+    """Modules come before definitions, definitions before what uses them."""
+    kinds = set(manifest.types.values())
+    if kinds <= {"module"}:
+        return 0
+    return 1 if kinds & {"function", "type", "functools._lru_cache_wrapper"} else _DATA
 
 
 def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
@@ -178,7 +209,7 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
 
 def _definitions_first(digests: Iterable[str], manifests: Mapping[str, Component]) -> Iterator[str]:
     """Each component after the definitions that it references."""
-    order = sorted(digests, key=lambda d: (len(manifests[d].refs), manifests[d].names))
+    order = sorted(digests, key=lambda d: (_rank(manifests[d]), len(manifests[d].refs), manifests[d].names))
     by_name = {name: d for d in order for name in manifests[d].names}
     done: set[str] = set()
 

@@ -17,9 +17,9 @@ from typing import Any
 
 _ATOMIC: frozenset[type] = frozenset({
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice,
-    types.ModuleType, types.BuiltinFunctionType, types.CodeType, types.GetSetDescriptorType,
+    types.ModuleType, types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
-    types.MethodWrapperType, types.ClassMethodDescriptorType, re.Pattern, type,
+    types.ClassMethodDescriptorType, re.Pattern,
 })  # fmt: skip
 """Types whose objects hold nothing that can change: sharing them is not sharing."""
 
@@ -32,11 +32,16 @@ _IMMUTABLE_NAMES = frozenset({
 })  # fmt: skip
 
 
+_DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
+
+
 def is_atomic(value: Any) -> bool:
     """Whether a value can neither change nor hold anything that can."""
     kind = type(value)
     if kind in _ATOMIC:
         return True
+    if kind in (types.BuiltinFunctionType, types.MethodWrapperType):
+        return isinstance(value.__self__, types.ModuleType | type | None)
     if isinstance(value, type):
         return kind.__module__ != "__main__" and value.__module__ != "__main__"
     module = kind.__module__
@@ -49,10 +54,9 @@ def is_atomic(value: Any) -> bool:
 
 
 class _Walk:
-    """Everything that one component's variables reach."""
+    """What objects hold, and the memory that they use."""
 
-    def __init__(self, is_leaf: Callable[[Any], bool]) -> None:
-        self.is_leaf = is_leaf
+    def __init__(self) -> None:
         self.memory: list[tuple[int, int, int]] = []
         """(first byte, one past the last, owner)"""
 
@@ -189,7 +193,7 @@ def components(
     owner_of: dict[int, int] = {}
     keep: list[Any] = []  # no address may be reused while it stands for an object
     skip = {id(obj) for obj in ignore}
-    walk = _Walk(lambda _obj: False)
+    walk = _Walk()
     for index, name in enumerate(names):
         root = values[name]
         frontier = [root]
@@ -200,14 +204,14 @@ def components(
                 kind = type(obj)
                 if kind in _ATOMIC or key in skip:
                     continue
+                if isinstance(obj, _DEFINITIONS) and is_leaf(name, obj):
+                    continue
                 before = owner_of.get(key)
                 if before is not None:
                     if before != index and (kind is not tuple or _ties(obj)):
                         union.join(before, index)
                     continue
-                if (obj is not root or kind is not types.FunctionType) and is_atomic(obj):
-                    continue
-                if is_leaf(name, obj):
+                if is_atomic(obj):
                     continue
                 owner_of[key] = index
                 fresh.append(obj)
