@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A notebook whose kernel was killed in the middle of the node `train`."""
+
+    folder: Path
+    before: list[Reply]
+
+
+@pytest.fixture(scope="module")
+def kill(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Reply]]:
+    """One kill for all tests: each of them gets the folder as it was left, at the same path."""
+    place = tmp_path_factory.mktemp("lost")
+    (place / "work").mkdir()
+    (place / "work" / "input.txt").write_text("header\none\ntwo\n")
+    replies = until_lost(place / "work")
+    shutil.copytree(place / "work", place / "kept")
+    return place / "work", place / "kept", replies
+
+
+@pytest.fixture
+def lost(kill: tuple[Path, Path, list[Reply]]) -> Lost:
+    work, kept, replies = kill
+    shutil.rmtree(work)
+    shutil.copytree(kept, work)
+    return Lost(work, replies)
+
+
 def ran(folder: Path) -> list[str]:
     log = folder / "ran.txt"
     return log.read_text().split() if log.exists() else []
@@ -144,15 +173,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Rep
 
 def until_lost(folder: Path, cells: list[str] = CELLS) -> list[Reply]:
     """Run up to the node `train`, and kill the kernel in the middle of it."""
-    kernel = Kernel(folder / "nb.ipynb")
-    replies = kernel.run_all(cells[:TRAIN])
-    assert [r.status for r in replies] == ["ok"] * TRAIN, replies[-1]
-    sent = kernel.send(cells[TRAIN])
-    until_running(folder / "running")
-    kernel.kill()
-    assert kernel.reply(sent).status == "died"
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        replies = kernel.run_all(cells[:TRAIN])
+        assert [r.status for r in replies] == ["ok"] * TRAIN, replies[-1]
+        sent = kernel.send(cells[TRAIN])
+        until_running(folder / "running")
+        kernel.kill()
+        assert kernel.reply(sent).status == "died"
     (folder / "go").touch()
+    assert ran(folder) == NOTES[:-1]
+    (folder / "ran.txt").unlink()
     return replies
 
 
@@ -165,10 +195,8 @@ def shown(reply: Reply) -> list[Any]:
     return outputs
 
 
-def test_a_kernel_killed_in_a_node_loses_nothing_that_was_finished(folder: Path) -> None:
-    until_lost(folder)
-    notes = ran(folder)
-    assert notes == NOTES[:-1]
+def test_a_kernel_killed_in_a_node_loses_nothing_that_was_finished(lost: Lost) -> None:
+    folder = lost.folder
     with Kernel(folder / "nb.ipynb") as kernel:
         report = kernel.run(LOAD).text
         assert "brought back" in report
@@ -185,17 +213,16 @@ def test_a_kernel_killed_in_a_node_loses_nothing_that_was_finished(folder: Path)
         kernel.value("(rate := 2)")
         log = kernel.run("%durable log").text
         assert any("train" in line and "LOST" in line for line in log.splitlines())
-        assert ran(folder) == notes
+        assert ran(folder) == []
 
 
-def test_run_all_after_a_kill_goes_on_at_the_lost_node(folder: Path, undisturbed: tuple[Any, list[Reply]]) -> None:
+def test_run_all_after_a_kill_goes_on_at_the_lost_node(lost: Lost, undisturbed: tuple[Any, list[Reply]]) -> None:
     expected, calm = undisturbed
-    before = until_lost(folder)
-    notes = ran(folder)
+    folder, before = lost.folder, lost.before
     with Kernel(folder / "nb.ipynb") as kernel:
         after = kernel.run_all(CELLS)
         assert [r.status for r in after] == ["ok"] * len(CELLS), after[-1]
-        assert ran(folder) == [*notes, "train", "end"]
+        assert ran(folder) == ["train", "end"]
         for number in range(1, TRAIN):
             assert shown(after[number]) == shown(before[number]), CELLS[number]
         assert shown(after[TRAIN]) == shown(calm[TRAIN])
@@ -207,11 +234,10 @@ def test_run_all_after_a_kill_goes_on_at_the_lost_node(folder: Path, undisturbed
         assert [line.split()[2] for line in log.splitlines() if " train " in line] == ["LOST", "COMPLETED"]
 
 
-def test_run_all_after_an_early_cell_was_edited_runs_from_there(folder: Path) -> None:
-    until_lost(folder)
+def test_run_all_after_an_early_cell_was_edited_runs_from_there(lost: Lost) -> None:
+    folder = lost.folder
     cells = list(CELLS)
     cells[6] = cells[6].replace("items = [1]", "items = [1, 1.5]")
-    (folder / "ran.txt").unlink()
     with Kernel(folder / "nb.ipynb") as kernel:
         replies = kernel.run_all(cells)
         assert [r.status for r in replies] == ["ok"] * len(cells), replies[-1]
@@ -224,9 +250,8 @@ def test_run_all_after_an_early_cell_was_edited_runs_from_there(folder: Path) ->
         assert "state before" in replies[6].text
 
 
-def test_a_cell_pressed_again_runs_again(folder: Path) -> None:
-    until_lost(folder)
-    (folder / "ran.txt").unlink()
+def test_a_cell_pressed_again_runs_again(lost: Lost) -> None:
+    folder = lost.folder
     with Kernel(folder / "nb.ipynb") as kernel:
         assert all(r.status == "ok" for r in kernel.run_all(CELLS[:9]))
         assert ran(folder) == []
@@ -238,13 +263,12 @@ def test_a_cell_pressed_again_runs_again(folder: Path) -> None:
 
 def test_a_cell_that_was_pressed_twice_before_the_kill_is_put_back_twice(folder: Path) -> None:
     cells = [*CELLS[:9], CELLS[8], *CELLS[9:]]
-    with_twice = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in with_twice.run_all(cells[: TRAIN + 1]))
-    sent = with_twice.send(cells[TRAIN + 1])
-    until_running(folder / "running")
-    with_twice.kill()
-    assert with_twice.reply(sent).status == "died"
-    with_twice.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as with_twice:
+        assert all(r.status == "ok" for r in with_twice.run_all(cells[: TRAIN + 1]))
+        sent = with_twice.send(cells[TRAIN + 1])
+        until_running(folder / "running")
+        with_twice.kill()
+        assert with_twice.reply(sent).status == "died"
     (folder / "go").touch()
     (folder / "ran.txt").unlink()
     with Kernel(folder / "nb.ipynb") as kernel:
@@ -258,9 +282,8 @@ def test_a_cell_that_was_pressed_twice_before_the_kill_is_put_back_twice(folder:
         assert not {"load", "class", "closure", "shared", "random", "mutate"} & set(ran(folder))
 
 
-def test_work_that_goes_on_without_run_all_stands_on_the_recovered_state(folder: Path) -> None:
-    until_lost(folder)
-    (folder / "ran.txt").unlink()
+def test_work_that_goes_on_without_run_all_stands_on_the_recovered_state(lost: Lost) -> None:
+    folder = lost.folder
     with Kernel(folder / "nb.ipynb") as kernel:
         kernel.run(LOAD)
         assert kernel.run("items.append('mine')\nlen(items)").text == "3"
@@ -276,57 +299,48 @@ def test_work_that_goes_on_without_run_all_stands_on_the_recovered_state(folder:
         assert ran(folder) == ["train"]
 
 
-def test_restart_and_run_all_after_a_clean_end_is_a_fresh_run(folder: Path) -> None:
-    (folder / "go").touch()
-    with Kernel(folder / "nb.ipynb") as kernel:
-        assert all(r.status == "ok" for r in kernel.run_all(CELLS))
-        kernel.restart()
-        (folder / "ran.txt").unlink()
-        first = kernel.run(LOAD)
-        assert "%recover" in first.text
-        assert read(kernel, "[n for n in ('frame', 'items', 'up') if n in globals()]") == []
-        replies = kernel.run_all(CELLS[1:])
-        assert [r.status for r in replies] == ["ok"] * (len(CELLS) - 1)
-        assert ran(folder) == NOTES
-        executions = kernel.run("%durable list").text
-        assert executions.count("nb.ipynb") == 2
-
-
-def test_a_clean_end_can_be_recovered_by_hand(folder: Path) -> None:
+def test_after_a_clean_end_nothing_is_brought_back_unasked(folder: Path) -> None:
     (folder / "go").touch()
     with Kernel(folder / "nb.ipynb") as kernel:
         assert all(r.status == "ok" for r in kernel.run_all(CELLS))
         values = read(kernel, VALUES)
+
         kernel.restart()
-        kernel.run(LOAD)
+        assert "%recover" in kernel.run(LOAD).text
+        assert read(kernel, "[n for n in ('frame', 'items', 'up') if n in globals()]") == []
         kernel.run("%recover")
         assert read(kernel, VALUES) == values
         assert all(read(kernel, SHARING))
         assert ran(folder) == NOTES
 
+        # Restart & Run All is a fresh run.
+        kernel.restart()
+        (folder / "ran.txt").unlink()
+        replies = kernel.run_all(CELLS)
+        assert [r.status for r in replies] == ["ok"] * len(CELLS)
+        assert ran(folder) == NOTES
+        assert kernel.run("%durable list").text.count("nb.ipynb") == 3
 
-def test_a_second_kill_during_catch_up_loses_nothing_either(folder: Path, undisturbed: tuple[Any, list[Reply]]) -> None:
+
+def test_a_second_kill_during_catch_up_loses_nothing_either(lost: Lost, undisturbed: tuple[Any, list[Reply]]) -> None:
     expected, _ = undisturbed
-    until_lost(folder)
+    folder = lost.folder
     (folder / "go").unlink()
     (folder / "running").unlink()
-    notes = ran(folder)
-    kernel = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in kernel.run_all(CELLS[:7]))
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
-    assert ran(folder) == notes
-    kernel = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in kernel.run_all(CELLS[:TRAIN]))
-    kernel.send(CELLS[TRAIN])
-    until_running(folder / "running")
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert all(r.status == "ok" for r in kernel.run_all(CELLS[:7]))
+        kernel.kill()
+    assert ran(folder) == []
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert all(r.status == "ok" for r in kernel.run_all(CELLS[:TRAIN]))
+        kernel.send(CELLS[TRAIN])
+        until_running(folder / "running")
+        kernel.kill()
     (folder / "go").touch()
     with Kernel(folder / "nb.ipynb") as kernel:
         replies = kernel.run_all(CELLS)
         assert [r.status for r in replies] == ["ok"] * len(CELLS), replies[-1]
-        assert ran(folder) == [*notes, "train", "train", "end"]
+        assert ran(folder) == ["train", "train", "end"]
         assert read(kernel, f"({VALUES}, model['weights'].tolist(), total, rest)") == expected
         log = kernel.run("%durable log").text
         statuses = [line.split()[2] for line in log.splitlines() if " train " in line]
@@ -334,18 +348,17 @@ def test_a_second_kill_during_catch_up_loses_nothing_either(folder: Path, undist
 
 
 def test_a_kill_right_after_a_node_that_is_safe_keeps_it(folder: Path) -> None:
-    kernel = Kernel(folder / "nb.ipynb")
-    kernel.run(LOAD)
-    kernel.run("%%node one --sync\nx = [1]")
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        kernel.run(LOAD)
+        kernel.run("%%node one --sync\nx = [1]")
+        kernel.kill()
     with Kernel(folder / "nb.ipynb") as kernel:
         kernel.run(LOAD)
         assert read(kernel, "x") == [1]
 
 
-def test_names_bound_before_the_load_are_not_overwritten(folder: Path) -> None:
-    until_lost(folder)
+def test_names_bound_before_the_load_are_not_overwritten(lost: Lost) -> None:
+    folder = lost.folder
     with Kernel(folder / "nb.ipynb") as kernel:
         kernel.run("items = 'mine'")
         report = kernel.run(LOAD).text
@@ -354,8 +367,8 @@ def test_names_bound_before_the_load_are_not_overwritten(folder: Path) -> None:
         assert read(kernel, "book['items']") == [1, 2]
 
 
-def test_auto_recovery_can_be_turned_off(folder: Path) -> None:
-    until_lost(folder)
+def test_auto_recovery_can_be_turned_off(lost: Lost) -> None:
+    folder = lost.folder
     with Kernel(folder / "nb.ipynb", env={"DURABLE_NB_AUTO_RECOVERY": "false"}) as kernel:
         assert "%recover" in kernel.run(LOAD).text
         assert kernel.value("'items' in globals()") == "False"
@@ -372,10 +385,9 @@ def test_a_finished_node_is_put_back_after_catch_up_unless_stale(folder: Path) -
         "%%node c\nopen('ran.txt', 'a').write('c\\n')\nc = a * 100",
         "x = 1",
     ]
-    kernel = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in kernel.run_all([*cells, "%checkpoint"]))
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert all(r.status == "ok" for r in kernel.run_all([*cells, "%checkpoint"]))
+        kernel.kill()
     (folder / "ran.txt").unlink()
     with Kernel(folder / "nb.ipynb") as kernel:
         cells[1] = "n = 2"
@@ -396,10 +408,9 @@ def test_unpicklable_results_are_made_again_in_catch_up(folder: Path) -> None:
         "open('ran.txt', 'a').write('b\\n')\ndata.sort()",
         "open('ran.txt', 'a').write('c\\n')\ntop = next(rows)",
     ]
-    kernel = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in kernel.run_all([*cells[:4], "%checkpoint"]))
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert all(r.status == "ok" for r in kernel.run_all([*cells[:4], "%checkpoint"]))
+        kernel.kill()
     (folder / "ran.txt").unlink()
     with Kernel(folder / "nb.ipynb") as kernel:
         report = kernel.run(LOAD).text
@@ -413,11 +424,10 @@ def test_unpicklable_results_are_made_again_in_catch_up(folder: Path) -> None:
 
 def test_a_failing_cell_and_an_interrupted_one_are_not_put_back(folder: Path) -> None:
     cells = [LOAD, "x = [1]", "x.append(2)\n1/0", "y = 5", "x.append(3)"]
-    kernel = Kernel(folder / "nb.ipynb")
-    assert [kernel.run(c).status for c in cells] == ["ok", "ok", "error", "ok", "ok"]
-    kernel.run("%checkpoint")
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert [kernel.run(c).status for c in cells] == ["ok", "ok", "error", "ok", "ok"]
+        kernel.run("%checkpoint")
+        kernel.kill()
     with Kernel(folder / "nb.ipynb") as kernel:
         kernel.run(LOAD)
         # What the failed cell did before it failed is part of the state that the next cells saw.
@@ -432,10 +442,9 @@ def test_a_failing_cell_and_an_interrupted_one_are_not_put_back(folder: Path) ->
 def test_a_kill_before_any_cell_ends_as_an_undisturbed_run(folder: Path, undisturbed: tuple[Any, list[Reply]], at: int) -> None:
     expected, _ = undisturbed
     (folder / "go").touch()
-    kernel = Kernel(folder / "nb.ipynb")
-    assert all(r.status == "ok" for r in kernel.run_all(CELLS[:at]))
-    kernel.kill()
-    kernel.__exit__(RuntimeError, None, None)
+    with Kernel(folder / "nb.ipynb") as kernel:
+        assert all(r.status == "ok" for r in kernel.run_all(CELLS[:at]))
+        kernel.kill()
     with Kernel(folder / "nb.ipynb") as kernel:
         replies = kernel.run_all(CELLS)
         assert [r.status for r in replies] == ["ok"] * len(CELLS), replies[-1]

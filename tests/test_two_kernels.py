@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,7 +114,7 @@ def test_a_kernel_that_was_taken_over_is_refused_when_it_wakes(tmp_path: Path, c
             assert late.status == "ok"
             assert "2" in late.text
             warned = late.text + old.run("y = 1").text + old.run("y = 2").text
-            assert warned.count("took this execution over") + warned.count("taken over") == 1
+            assert len(re.findall("another kernel", warned)) == 1
             assert old.run("%checkpoint").status == "error"
             new.run("x.append('again')")
             new.run("%checkpoint")
@@ -161,22 +162,22 @@ def test_a_kernel_stopped_in_the_middle_of_a_cell_is_refused_too(tmp_path: Path)
 
 
 def test_the_store_is_read_while_kernels_write_and_nothing_is_lost(tmp_path: Path) -> None:
-    """Three notebooks of one folder, readers that check every byte, and a garbage collection between."""
-    kernels = [Kernel(tmp_path / f"{n}.ipynb") for n in "abc"]
+    """Two notebooks of one folder, a reader that checks every byte, and garbage collections between."""
+    kernels = [Kernel(tmp_path / f"{n}.ipynb") for n in "ab"]
     reader = None
     try:
         for kernel in kernels:
             kernel.run(LOAD)
             kernel.run("import os\nseen = []\nshared = bytes(300_000)")
         reader = subprocess.Popen(
-            [sys.executable, "-c", LOOK, str(tmp_path / ".durable"), "4"],
+            [sys.executable, "-c", LOOK, str(tmp_path / ".durable"), "2"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        for i in range(12):
+        for i in range(8):
             sent = [k.send(f"seen.append({i})\nblob = os.urandom(100_000)\nv{i} = {i}") for k in kernels]
             assert all(k.reply(s).status == "ok" for k, s in zip(kernels, sent, strict=True))
             if i % 4 == 1:
-                assert kernels[i % 3].run("%durable gc").status == "ok"
+                assert kernels[i % 2].run("%durable gc").status == "ok"
         for kernel in kernels:
             assert kernel.run("%checkpoint").status == "ok"
         out, err = reader.communicate(timeout=60)
@@ -190,11 +191,11 @@ def test_the_store_is_read_while_kernels_write_and_nothing_is_lost(tmp_path: Pat
             reader.kill()
         for kernel in kernels:
             kernel.__exit__(RuntimeError, None, None)
-    for n in "abc":
+    for n in "ab":
         with Kernel(tmp_path / f"{n}.ipynb") as kernel:
             kernel.run(LOAD)
-            assert read(kernel, "seen") == list(range(12))
-            assert read(kernel, "(v0, v11, len(blob), len(shared))") == (0, 11, 100_000, 300_000)
+            assert read(kernel, "seen") == list(range(8))
+            assert read(kernel, "(v0, v7, len(blob), len(shared))") == (0, 7, 100_000, 300_000)
             assert "every byte" in kernel.run("%durable verify").text
 
 
