@@ -267,12 +267,17 @@ class Keeper:
         """On the writer's thread: one line; what was lost is captured again with the next cell."""
         self._failed.append(ticket)
         if isinstance(ticket.error, FencedError):
-            self.enabled = False
-            self.say(f"durable_nb: {ticket.error}; `%durable new` begins an execution of its own")
+            self.refused(ticket.error)
         else:
             self.say(
                 f"durable_nb: this cell's result was not kept: {ticket.error}. It is tried again after the next cell"
             )
+
+    def refused(self, error: FencedError) -> None:
+        """Another kernel owns the execution now: stop, and say so once."""
+        if self.enabled:
+            self.enabled = False
+            self.say(f"durable_nb: {error}; `%durable new` begins an execution of its own")
 
     def _tidy(self) -> None:
         """On the writer's thread: keep the store within `max_bytes`."""

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
-
 from durable_nb.engine import lifecycle, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.keeper import Keeper
@@ -115,6 +113,8 @@ class Past:
         """Why the variables are not brought back unasked; None where they are."""
         if not self.keeper.settings.auto_recovery:
             return f"v{points[0].version} was kept before the kernel died: %recover brings it back"
+        import psutil
+
         size = self._size(history, points)
         if size > psutil.virtual_memory().available / 2 or size / READ_RATE > UNASKED_SECONDS:
             return f"{size / 1e9:.1f} GB of variables can be brought back (v{points[0].version}): run %recover"

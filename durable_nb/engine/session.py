@@ -18,7 +18,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.opening import Opening, Past
 from durable_nb.engine.recovery import Recovery
 from durable_nb.engine.saver import Ticket
-from durable_nb.errors import DurableError, NodeError, NotFoundError, StoreError
+from durable_nb.errors import DurableError, FencedError, NodeError, NotFoundError, StoreError
 from durable_nb.model import Checkpoint, ExecutionStatus, NodeStatus, RecoveryResult, canonical
 from durable_nb.state import access
 from durable_nb.state.capture import Live, Snapshot, is_pseudo
@@ -215,9 +215,13 @@ class Session:
             self.keeper.drain()
         started = time.time()
         lifecycle.move(lifecycle.NODE_MOVES, None, NodeStatus.STARTED)
-        number = self.keeper.begin().intent(
-            {"label": cell.label, "node": cell.node, "source": cell.digest, "started": started}
-        )
+        try:
+            number = self.keeper.begin().intent(
+                {"label": cell.label, "node": cell.node, "source": cell.digest, "started": started}
+            )
+        except FencedError as error:
+            self.keeper.refused(error)
+            return
         inputs: dict[str, Live] = {}
         if cell.node:
             live = self.keeper.capture.live

@@ -8,6 +8,7 @@ import atexit
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ class Extension:
         self._info: Any = None
         self._nested_failure = False
         self._loading: str | None = None
+        self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
 
     # -- installing --------------------------------------------------------------------------------
@@ -119,14 +121,21 @@ class Extension:
             self._magics = DurableMagics(self.shell, self)
             self.overrides.update(self._magics.configured())
         bound = self.visible()
-        self.session = self._open_session()
         self._loading = self._current_cell()
+        self.session = self._open_session()
         self._listen()
         opening = self.session.open(bound, _digest(self._loading))
         for note in opening.notes:
-            print(f"durable_nb: {note}")
+            self._tell(partial(print, f"durable_nb: {note}"))
         if opening.result is not None:
-            self.show(render.recovery(opening.result))
+            self._tell(partial(self.show, render.recovery(opening.result)))
+
+    def _tell(self, show: Callable[[], None]) -> None:
+        """Show what loading has to say; loaded at a kernel's start, before any cell, with the first cell."""
+        if whereami.kernel_kind(self.shell) == "kernel" and self.shell.execution_count <= 1 and not self._loading:
+            self._untold.append(show)
+        else:
+            show()
 
     def _open_session(self) -> Session:
         settings = config.load(self.place.folder, **self.overrides)
@@ -135,10 +144,11 @@ class Extension:
         repository = self._open_store(folder, settings)
         if fresh:
             left_out = ", ".join(settings.exclude)
-            print(
+            line = (
                 f"durable_nb keeps this notebook's variables, source and outputs, unencrypted, in "
                 f"{repository.objects.name} (names like {left_out} are left out)"
             )
+            self._tell(partial(print, line))
         self.recorder = Recorder(self.shell, limit_bytes=settings.output_limit)
         return Session(repository, self.shell.user_ns, self.visible, settings, self.place.notebook, self.say)
 
@@ -230,6 +240,9 @@ class Extension:
             self.session.note_unseen("a cell that is not recorded ran")
             return
         self._info, self._nested_failure, self._loading = info, False, None
+        untold, self._untold = self._untold, []
+        for show in untold:
+            show()
         try:
             transformed = info.transformed_cell or self.shell.transform_cell(info.raw_cell)
             tree = _parsed(transformed)

@@ -7,7 +7,9 @@ file, has the columns digest, codec, size and data, and is never changed.
 from __future__ import annotations
 
 import functools
+import itertools
 import secrets
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,9 +93,7 @@ def _build(rows: Sequence[tuple[str, str, int, Any]]) -> Pack:
     options: dict[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
     with pq.ParquetWriter(sink, names, store_schema=False, **options) as writer:
         for group in groups:
-            cells = zip(*((bytes.fromhex(digest), *rest) for digest, *rest in group), strict=True)
-            columns = [pa.array(list(cell), column.type) for cell, column in zip(cells, names, strict=True)]
-            writer.write_table(pa.table(columns, schema=names), row_group_size=len(group))
+            writer.write_table(pa.table(_columns(group), schema=names), row_group_size=len(group))
         # The salt makes every pack a new object: chunks rewritten from a condemned pack survive it.
         writer.add_key_value_metadata({"durable_nb": str(FORMAT), "salt": secrets.token_hex(8)})
     data = memoryview(sink.getvalue())
@@ -102,6 +102,27 @@ def _build(rows: Sequence[tuple[str, str, int, Any]]) -> Pack:
         row[0]: Place(key, g, i, row[2]) for g, group in enumerate(groups) for i, row in enumerate(group)
     }
     return Pack(key, data, places)
+
+
+def _columns(rows: Sequence[tuple[str, str, int, Any]]) -> list[pa.Array]:
+    # From buffers, because pyarrow.array imports pandas, which takes half a second.
+    import pyarrow as pa
+
+    def column(kind: pa.DataType, *buffers: bytes) -> pa.Array:
+        return pa.Array.from_buffers(kind, len(rows), [None, *map(pa.py_buffer, buffers)])
+
+    digests, codecs, sizes, data = zip(*rows, strict=True)
+    kinds = [field.type for field in schema()]
+    return [
+        column(kinds[0], bytes.fromhex("".join(digests))),
+        column(kinds[1], _offsets("i", codecs), "".join(codecs).encode()),
+        column(kinds[2], array("q", sizes).tobytes()),
+        column(kinds[3], _offsets("q", data), b"".join(data)),
+    ]
+
+
+def _offsets(kind: str, values: Sequence[Any]) -> bytes:
+    return array(kind, itertools.accumulate(map(len, values), initial=0)).tobytes()
 
 
 @functools.cache
