@@ -157,7 +157,7 @@ def _compress(data: Bytes, compression: Compression) -> tuple[str, Any]:
         if codec.compress(data[middle : middle + _SAMPLE]).size > _SHRUNK * _SAMPLE:
             return "raw", data
     smaller = codec.compress(data)
-    return (compression, memoryview(smaller)) if smaller.size <= _SHRUNK * size else ("raw", data)
+    return (compression, memoryview(smaller).cast("B")) if smaller.size <= _SHRUNK * size else ("raw", data)
 
 
 def decompress(codec: str, size: int, stored: pa.Buffer) -> memoryview:
