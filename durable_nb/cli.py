@@ -153,10 +153,8 @@ def _attempts(repository: Repository, execution: Execution) -> list[dict[str, An
         for record in history.records
         if record.body.get("attempt")
     ]
-    under_way = target.lost_attempt(history)
-    if under_way is not None:
-        lost = execution.status is not ExecutionStatus.RUNNING
-        rows.append(
-            {**under_way, "status": str(NodeStatus.LOST if lost else NodeStatus.STARTED), "seconds": 0}
-        )
+    under_way = target.lost_attempt(history, history.epoch)
+    status = {ExecutionStatus.RUNNING: NodeStatus.STARTED, ExecutionStatus.INTERRUPTED: NodeStatus.LOST}
+    if under_way is not None and execution.status in status:
+        rows.append({**under_way, "status": str(status[execution.status]), "seconds": 0})
     return rows

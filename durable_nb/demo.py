@@ -54,7 +54,7 @@ print(f"{(~usual).sum()} badly drawn digits set aside, {len(digits)} kept")""",
     """\
 %%node features --after clean
 # The strokes that digits are made of, and how much of each is in a digit.
-strokes = MiniBatchDictionaryLearning(48, transform_algorithm="lasso_lars", random_state=0)
+strokes = MiniBatchDictionaryLearning(40, transform_algorithm="lasso_lars", random_state=0)
 X = np.hstack([digits, strokes.fit_transform(digits)])
 X.shape""",
     """\
@@ -62,11 +62,11 @@ X.shape""",
 X_train, X_test, y_train, y_test = train_test_split(X, kind, random_state=0)
 scores = {}
 for depth in (4, 6, 8, 10, 12, 16):
-    forest = ExtraTreesClassifier(120, max_depth=depth, random_state=0)
+    forest = ExtraTreesClassifier(60, max_depth=depth, random_state=0)
     scores[depth] = cross_val_score(forest, X_train, y_train, cv=5).mean()
     print(f"depth {depth}: {scores[depth]:.1%}", flush=True)
 best = max(scores, key=scores.get)
-model = ExtraTreesClassifier(120, max_depth=best, random_state=0).fit(X_train, y_train)""",
+model = ExtraTreesClassifier(60, max_depth=best, random_state=0).fit(X_train, y_train)""",
     """\
 %%node evaluate --after train
 read = model.predict(X_test)

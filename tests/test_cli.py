@@ -167,6 +167,7 @@ def test_after_enable_a_notebook_is_durable_with_nothing_to_do(with_block: Path)
         kernel.run("x = [1, 2, 3]")
         kernel.run("%checkpoint")
         kernel.restart(clean=False)
+        assert "brought back  x" in kernel.run("x").text
         assert kernel.value("x") == "[1, 2, 3]"
 
 

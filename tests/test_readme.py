@@ -22,10 +22,8 @@ def test_every_guarantee_names_a_test_that_exists(name: str) -> None:
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
 def test_no_link_is_dead(link: str) -> None:
     if link.startswith("#"):
-        headings = [
-            re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")
-            for h in re.findall(r"^#+ (.*)", README, re.MULTILINE)
-        ]
+        titles = re.findall(r"^#+ (.*)", README, re.MULTILINE)
+        headings = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
         assert link[1:] in headings
     else:
         assert (ROOT / link).exists()
