@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -114,15 +115,17 @@ class Reach:
         """Chunks of what the user removed from all history, as far as they are still there."""
         found: set[str] = set()
         for execution in self._repository.execution_ids():
-            for digest in self._repository.history(execution).forgotten:
-                found.add(digest)
-                try:
-                    found.update(
-                        chunk for c in self._repository.components([digest]).values() for chunk in c.chunks()
-                    )
-                except (DurableError, OSError):
-                    # A cell, or collected before.
+            try:
+                forgotten = self._repository.history(execution).forgotten
+            except NotFoundError:
+                continue
+            for digest in forgotten:
+                if self._repository.packs.find(digest) is None:
                     continue
+                found.add(digest)
+                # It may be a cell, which names nothing.
+                with contextlib.suppress(DurableError, OSError):
+                    found.update(*(c.chunks() for c in self._repository.components([digest]).values()))
         return found
 
     def below(self, manifests: Iterable[str]) -> set[str]:

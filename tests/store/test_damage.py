@@ -63,7 +63,7 @@ def _damage(path: Path) -> Iterator[tuple[str, bytes | None]]:
     data = path.read_bytes()
     rng = random.Random(path.name)  # noqa: S311 - the same damage in each run
     small = path.name.startswith("00000003")
-    places = range(len(data)) if small else sorted(rng.sample(range(len(data)), min(len(data), 25)))
+    places = range(len(data)) if small else sorted(rng.sample(range(len(data)), min(len(data), 12)))
     ends = [0, 1, 2, len(data) - 1, len(data) - 2, len(data) - 65, len(data) - 66]
     for at in (*places, *ends):
         flipped = bytearray(data)
@@ -111,7 +111,7 @@ def test_whatever_happens_to_a_file_is_detected_and_no_wrong_value_loaded(
             count += 1
         path.write_bytes(right)
     assert reopen().verify() == []
-    assert count > 1000
+    assert count > 800
 
 
 def test_the_newest_records_cannot_be_removed_unseen(store: tuple[Path, Expected], reopen: Reopen) -> None:
