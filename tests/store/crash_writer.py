@@ -1,8 +1,8 @@
 """Dies at every step of a commit: run by test_crash, once for many kills.
 
-For each seed it first lets a child go through a scenario and count its steps, then forks one child
-for each step, which kills itself there. What a child was told is kept comes back through a pipe.
-Each line of the output is one child: {"store", "execution", "step", "name", "said"}.
+For one seed after another, a child goes through a scenario and counts its steps; then one child is
+forked for each step, and kills itself there. What it was told is kept comes back through a pipe.
+Each line of the output is one child, as JSON; a line of input asks for the next.
 """
 
 from __future__ import annotations
@@ -159,18 +159,24 @@ def _fork(seed: int, root: Path, dies_at: int | None) -> dict[str, Any]:
     }
 
 
-def main(root: Path, kills: int) -> None:
+def main(root: Path, seed: int, kills: int) -> None:
     Signer(root / "keys").sign(b"")
-    seed = done = 0
+    done = 0
     while done < kills:
-        whole = _fork(seed, root, None)
-        print(json.dumps(whole), flush=True)
-        steps = dict(whole["said"])["steps"]
+        steps = dict(_report(_fork(seed, root, None)))["steps"]
         for step in range(1, min(steps, kills - done) + 1):
-            print(json.dumps(_fork(seed, root, step)), flush=True)
+            _report(_fork(seed, root, step))
         done += steps
         seed += 1
 
 
+def _report(child: dict[str, Any]) -> list[list[Any]]:
+    print(json.dumps(child), flush=True)
+    # Whoever checks says when it is ready for one more.
+    sys.stdin.readline()
+    said: list[list[Any]] = child["said"]
+    return said
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
