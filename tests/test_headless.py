@@ -55,16 +55,30 @@ class Job:
         command = {
             "papermill": ["-m", "papermill", "job.ipynb", "out.ipynb", "--no-progress-bar", "-k", "python3"],
             "nbclient": ["-m", "jupyter", "execute", "job.ipynb", "--output", "out.ipynb"],
-            "nbconvert": ["-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "job.ipynb", "--output", "out"],
+            "nbconvert": [
+                "-m",
+                "jupyter",
+                "nbconvert",
+                "--to",
+                "notebook",
+                "--execute",
+                "job.ipynb",
+                "--output",
+                "out",
+            ],
         }[tool]
         (self.folder / "ran.txt").unlink(missing_ok=True)
         (self.folder / "out.ipynb").unlink(missing_ok=True)
         home = str(self.folder / ".home")
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("DURABLE_NB", "JPY_"))}
         return subprocess.Popen(
-            [sys.executable, *command], cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [sys.executable, *command],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**environ, "JUPYTER_DATA_DIR": home, "IPYTHONDIR": home, **env},
-        )  # fmt: skip
+        )
 
     def run(self, tool: str, **env: str) -> tuple[int, str]:
         process = self.start(tool, **env)
@@ -80,7 +94,8 @@ class Job:
 
     def text(self, number: int) -> str:
         return "".join(
-            o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in self.out().cells[number].outputs
+            o.get("text", "") or o.get("data", {}).get("text/plain", "")
+            for o in self.out().cells[number].outputs
         )
 
     def everything(self) -> str:
@@ -99,7 +114,9 @@ def test_every_runner_runs_the_notebook_unchanged_and_reuses_nothing_that_was_co
         assert code == 0, said
         assert job.ran == ALL, tool
         out = job.out()
-        assert [c.cell_type for c in out.cells if "injected-parameters" not in c.metadata.get("tags", [])] == ["code"] * 6
+        assert [
+            c.cell_type for c in out.cells if "injected-parameters" not in c.metadata.get("tags", [])
+        ] == ["code"] * 6
         assert "loaded" in job.text(2)
         assert "5" in job.text(4)
         assert "score 5 [1, 2, 3, 4, 'half']" in job.text(5)
@@ -116,7 +133,11 @@ def test_papermill_stops_at_a_failing_node_and_resumes_only_when_asked(job: Job)
         assert "not yet" in said
         assert job.ran == ALL[:3]
         out = job.out()
-        cells = [c for c in out.cells if c.cell_type == "code" and "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+        cells = [
+            c
+            for c in out.cells
+            if c.cell_type == "code" and "papermill-error-cell-tag" not in c.metadata.get("tags", [])
+        ]
         status = [c.metadata["papermill"]["status"] for c in cells if "papermill" in c.metadata]
         assert status == ["completed"] * 4 + ["failed", "pending"]
     failed_at = time.time()
