@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
 BELOW["state"] = BELOW["store"] = set(BELOW)
 BELOW["engine"] = BELOW["state"] | {"state", "store"}
 BELOW["shell"] = BELOW["ui"] = BELOW["engine"] | {"engine"}
-TOP = {"__init__", "__main__", "cli", "demo", "papermill", "testing"}
+TOP = {"__init__", "__main__", "autoload", "cli", "demo", "papermill", "testing"}
 
 HOMES = {
     "IPython": ("shell/", "testing.py"),
