@@ -128,9 +128,9 @@ def codes(value: object) -> Iterator[types.CodeType]:
                 yield item.__code__
                 for cell in item.__closure__ or ():
                     content = _cell_content(cell)
-                    if isinstance(content, types.FunctionType | type):
+                    if issubclass(type(content), types.FunctionType | type):
                         stack.append(content)
-                stack.extend(v for v in (item.__defaults__ or ()) if isinstance(v, types.FunctionType | type))
+                stack.extend(v for v in (item.__defaults__ or ()) if issubclass(type(v), types.FunctionType | type))
                 wrapped = item.__dict__.get("__wrapped__")
                 if wrapped is not None:
                     stack.append(wrapped)
@@ -160,10 +160,11 @@ def _cell_content(cell: types.CellType) -> object:
 
 def is_code(value: object) -> bool:
     """Whether a variable can run notebook code when it is used by name."""
-    if isinstance(value, type):
-        return value.__module__ == "__main__"
-    return isinstance(
-        value, types.FunctionType | types.MethodType | functools.partial | functools._lru_cache_wrapper
+    # By type(): `isinstance` asks the value itself, which may lie or raise.
+    if issubclass(type(value), type):
+        return getattr(value, "__module__", None) == "__main__"
+    return issubclass(
+        type(value), types.FunctionType | types.MethodType | functools.partial | functools._lru_cache_wrapper
     )
 
 
@@ -197,10 +198,9 @@ def reached(names: Iterable[str], namespace: Mapping[str, object]) -> tuple[set[
 
 def _home(value: object) -> str | None:
     """The top-level module that a value's code is in; None for the notebook itself."""
-    if isinstance(value, types.ModuleType):
-        name: object = value.__name__
-    elif isinstance(value, types.FunctionType | type):
-        name = value.__module__
+    if issubclass(type(value), types.ModuleType | types.FunctionType | type):
+        attribute = "__name__" if issubclass(type(value), types.ModuleType) else "__module__"
+        name: object = getattr(value, attribute, None)
     else:
         name = type(value).__module__
     if not isinstance(name, str) or name in ("__main__", "builtins"):

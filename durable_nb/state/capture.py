@@ -233,7 +233,7 @@ class Capture:
         qualname = getattr(obj, "__qualname__", "")
         first = qualname.partition(".")[0]
         if first == root or not pickling.in_notebook(obj):
-            return isinstance(obj, type) and not pickling.in_notebook(obj)
+            return issubclass(type(obj), type) and not pickling.in_notebook(obj)
         return pickling.resolve(self.space, qualname) is obj
 
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:

@@ -29,20 +29,24 @@ def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], BaseExceptio
     return path
 
 
+def _attributes(value: Any) -> dict[Any, Any]:
+    try:
+        return dict(object.__getattribute__(value, "__dict__"))
+    except (AttributeError, TypeError):  # it has slots only
+        return {}
+
+
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     kind = type(value)
     if kind in (list, tuple):
         yield from ((f"[{i}]", child) for i, child in enumerate(value))
-    elif isinstance(value, dict):
+    elif issubclass(kind, dict):
         yield from ((f"[{key!r}]", child) for key, child in value.items())
     elif kind in (set, frozenset):
         yield from ((f"{{{i}}}", child) for i, child in enumerate(value))
     else:
-        try:
-            attributes = vars(value)
-        except TypeError:
-            attributes = {}
-        yield from ((f".{key}", child) for key, child in list(attributes.items()) if isinstance(key, str))
+        attributes = _attributes(value)
+        yield from ((f".{key}", child) for key, child in attributes.items() if type(key) is str)
         closure = getattr(value, "__closure__", None) if kind.__name__ == "function" else None
         if closure:
             for variable, cell in zip(value.__code__.co_freevars, closure, strict=True):

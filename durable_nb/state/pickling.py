@@ -13,6 +13,7 @@ Nothing here may run on bytes whose signature has not been checked.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
 import marshal
@@ -76,7 +77,7 @@ def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
 
 def is_definition(name: str, value: Any) -> bool:
     """Whether a variable is a function or class bound to its own name at top level."""
-    return isinstance(value, DEFINITIONS) and in_notebook(value) and value.__qualname__ == name
+    return issubclass(type(value), DEFINITIONS) and in_notebook(value) and value.__qualname__ == name
 
 
 # The functions that a stream may call. Five of them mean something to one namespace only: the
@@ -145,6 +146,7 @@ def set_function(target: types.FunctionType, state: tuple[dict[str, Any], dict[s
     attributes, slots = state
     for cell_, contents in slots.pop("closure"):
         set_cell(cell_, contents)
+    target.__globals__.update(slots.pop("scope", ()))
     for key, value in slots.items():
         setattr(target, key, value)
     target.__dict__.update(attributes)
@@ -267,7 +269,7 @@ class _Reducing:
         elif cp._should_pickle_by_reference(obj):
             return NotImplemented
         else:
-            module = obj.__globals__.get("__name__", "__main__")
+            module = _module_of(obj)
         cells = obj.__closure__ or ()
         slots: dict[str, Any] = {
             "closure": tuple((c, _contents(c)) for c in cells),
@@ -278,6 +280,10 @@ class _Reducing:
             "__qualname__": _interned(obj.__qualname__),
             "__doc__": obj.__doc__,
         }
+        if not module:
+            # Made by a library in a namespace of its own, as `collections.namedtuple` does.
+            used = access.of_code(obj.__code__) | {"__name__"}
+            slots["scope"] = {k: v for k, v in obj.__globals__.items() if k in used}
         if hasattr(obj, "__type_params__"):
             slots["__type_params__"] = obj.__type_params__
         keys = tuple(self._cell_key(c) for c in cells)
@@ -319,6 +325,13 @@ _DEEP = 1_500_000
 
 _STACK = 1 << 30
 """Bytes of address space for their C stack: some calls in `pickle` still use it."""
+
+
+def _module_of(obj: types.FunctionType) -> str:
+    """The module whose namespace a function's globals are; "" where they are no module's."""
+    name = obj.__globals__.get("__name__", "")
+    module = sys.modules.get(name)
+    return name if module is not None and vars(module) is obj.__globals__ else ""
 
 
 def _contents(obj: types.CellType) -> tuple[Any, ...]:
@@ -447,7 +460,9 @@ class _Unpickler(pickle.Unpickler):
 
     def _function(self, code_: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
         scope: Any = self._space
-        if module != "__main__":
+        if not module:
+            scope = {"__builtins__": builtins}
+        elif module != "__main__":
             __import__(module)
             scope = vars(sys.modules[module])
         return types.FunctionType(code_, scope, name, None, tuple(self._cell(k) for k in cells) or None)

@@ -42,7 +42,7 @@ def is_atomic(value: Any) -> bool:
         return True
     if kind in (types.BuiltinFunctionType, types.MethodWrapperType):
         return isinstance(value.__self__, types.ModuleType | type | None)
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return kind.__module__ != "__main__" and value.__module__ != "__main__"
     module = kind.__module__
     if module.partition(".")[0] not in _LIBRARY_MODULES:
@@ -50,7 +50,7 @@ def is_atomic(value: Any) -> bool:
     if f"{module}.{kind.__qualname__}" in _IMMUTABLE_NAMES:
         return True
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.generic | numpy.dtype)
+    return numpy is not None and issubclass(kind, numpy.generic | numpy.dtype)
 
 
 class _Walk:
@@ -69,7 +69,7 @@ class _Walk:
             if kind is types.FunctionType:
                 found.extend(obj.__closure__ or ())
                 found.extend((obj.__defaults__, obj.__kwdefaults__, obj.__dict__))
-            elif isinstance(obj, type):
+            elif issubclass(kind, type):
                 found.extend(vars(obj).values())
             elif kind is weakref.ref:
                 continue
@@ -78,7 +78,7 @@ class _Walk:
                 self._interval(obj, owner)
             elif kind is bytearray:
                 continue
-            elif isinstance(obj, functools.partial):
+            elif issubclass(kind, functools.partial):
                 found.extend((obj.func, obj.args, obj.keywords))
             else:
                 more = self._library(obj, kind, owner)
@@ -112,7 +112,7 @@ class _Walk:
 
     def _numpy(self, obj: Any, owner: int) -> Iterable[Any] | None:
         numpy = sys.modules["numpy"]
-        if not isinstance(obj, numpy.ndarray):
+        if not issubclass(type(obj), numpy.ndarray):
             return None
         held: list[Any] = [obj.base] if obj.base is not None else []
         if obj.dtype.hasobject:
@@ -155,7 +155,7 @@ def _arrow(obj: Any, walk: _Walk, owner: int) -> Iterable[Any] | None:
 
 def _torch(obj: Any, walk: _Walk, owner: int) -> Iterable[Any] | None:
     torch = sys.modules["torch"]
-    if not isinstance(obj, torch.Tensor):
+    if not issubclass(type(obj), torch.Tensor):
         return None
     if obj.layout == torch.strided and obj.device.type == "cpu":
         storage = obj.untyped_storage()
@@ -204,7 +204,7 @@ def components(
                 kind = type(obj)
                 if kind in _ATOMIC or key in skip:
                     continue
-                if isinstance(obj, _DEFINITIONS) and is_leaf(name, obj):
+                if issubclass(kind, _DEFINITIONS) and is_leaf(name, obj):
                     continue
                 before = owner_of.get(key)
                 if before is not None:
