@@ -12,21 +12,14 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from durable_nb.errors import UsageError
 
 _UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 1 << 10,
-    "mib": 1 << 20,
-    "gib": 1 << 30,
-}
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+}  # fmt: skip
 _SPANS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
@@ -58,7 +51,8 @@ class Settings:
     resume_window: float = _setting(86400.0, "oldest unfinished run that `resume` continues", "seconds")
     exclude: tuple[str, ...] = _setting(
         (
-            "*api_key*", "*apikey*", "*token*", "*password*", "*passwd*", "*secret*", "*credential*", "*private_key*",
+            "*api_key*", "*apikey*", "*token*", "*password*", "*passwd*", "*secret*", "*credential*",
+            "*private_key*",
         ),
         "names that are never kept (shell patterns, any case)",
         "names",
@@ -75,12 +69,14 @@ class Settings:
         0, "bytes of copies in flight to the disk; 0: 1/16 of memory, at most 256 MiB", "bytes"
     )
     scan_every: int = _setting(25, "look at every variable at least each so many cells", "count")
-    compression: str = _setting("lz4", "of chunks that shrink", "choice", ("lz4", "zstd", "none"))
+    compression: Literal["lz4", "zstd", "none"] = _setting(
+        "lz4", "of chunks that shrink", "choice", ("lz4", "zstd", "none")
+    )
     output_limit: int = _setting(1 << 20, "bytes of one recorded output; longer ones are cut", "bytes")
 
 
 def definitions() -> dict[str, tuple[Any, str, str]]:
-    """name -> (default, kind, help)"""
+    """Every setting: name -> (default, kind, help)."""
     return {f.name: (f.default, f.metadata["kind"], f.metadata["help"]) for f in fields(Settings)}
 
 

@@ -20,7 +20,8 @@ BELOW: dict[str, set[str]] = {
 }
 BELOW["state"] = BELOW["store"] = set(BELOW)
 BELOW["engine"] = BELOW["state"] | {"state", "store"}
-BELOW["shell"] = BELOW["ui"] = BELOW["engine"] | {"engine"}
+BELOW["ui"] = BELOW["engine"] | {"engine"}
+BELOW["shell"] = BELOW["ui"] | {"ui"}
 TOP = {"__init__", "__main__", "autoload", "cli", "demo", "papermill", "testing"}
 
 HOMES = {

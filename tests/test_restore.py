@@ -782,7 +782,7 @@ def program(seed: int, length: int) -> list[str]:
     "seed", [*range(6), *(pytest.param(s, marks=pytest.mark.long) for s in range(6, 300))]
 )
 def test_any_program_comes_back_at_any_version(notebook: Notebook, seed: int) -> None:
-    """Random programs that tie, untie, mutate, redefine: each version is as it was, here and in a new shell."""
+    """Programs that tie, untie, mutate, redefine: each version is as it was, here and in a new shell."""
     chance = random.Random(-seed - 1)  # noqa: S311 - chooses what to look at
     names = {"a", "b", "c", "d", "K", "f"}
     if chance.random() < 0.5:

@@ -61,7 +61,9 @@ def forget(keeper: Keeper, recovery: Recovery, names: Iterable[str]) -> list[str
     ]
     others = sorted({n for m in manifests.values() for n in m.names} - wanted)
     keeper.capture.forget(n for n in (*wanted, *others) if n in keeper.capture.live)
-    keeper.note("forget", {"forget": {"names": sorted(wanted), "manifests": sorted(manifests), "cells": cells}})
+    keeper.note(
+        "forget", {"forget": {"names": sorted(wanted), "manifests": sorted(manifests), "cells": cells}}
+    )
     keeper.checkpoint("safety", {"description": f"after forgetting {', '.join(sorted(wanted))}"})
     return others
 

@@ -16,10 +16,10 @@ from durable_nb.errors import DurableError, FencedError, StoreError
 from durable_nb.state.capture import Capture, Live, Snapshot
 from durable_nb.state.pickling import Namespace
 from durable_nb.state.pool import Pool, default_limit
+from durable_nb.store.draft import Draft, PendingComponent
 from durable_nb.store.log import History
 from durable_nb.store.owner import current_owner
 from durable_nb.store.repository import Repository
-from durable_nb.store.draft import Draft, PendingComponent
 from durable_nb.store.writer import Writer
 
 
@@ -270,7 +270,8 @@ class Keeper:
             self.refused(ticket.error)
         else:
             self.say(
-                f"durable_nb: this cell's result was not kept: {ticket.error}. It is tried again after the next cell"
+                f"durable_nb: this cell's result was not kept: {ticket.error}. "
+                "It is tried again after the next cell"
             )
 
     def refused(self, error: FencedError) -> None:

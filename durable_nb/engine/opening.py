@@ -13,8 +13,8 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, FencedError
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
-from durable_nb.store.log import History
 from durable_nb.store.draft import Draft
+from durable_nb.store.log import History
 
 READ_RATE = 500e6
 """Bytes per second that a recovery is expected to load, for deciding whether to do it unasked."""
@@ -69,25 +69,28 @@ class Past:
         if not last.trusted:
             key = self.keeper.repository.signer.key_path
             opening.notes.append(
-                f"execution {last.id} of this notebook was not signed with your key ({key}): nothing of it is "
-                f"loaded; `%durable trust {last.id}` shows who wrote it"
+                f"execution {last.id} of this notebook was not signed with your key ({key}): "
+                f"nothing of it is loaded; `%durable trust {last.id}` shows who wrote it"
             )
         elif last.status is ExecutionStatus.RUNNING:
             process = last.owner.pid if last.owner else "?"
             opening.notes.append(
-                f"another kernel (process {process}) runs this notebook: this one begins an execution of its own"
+                f"another kernel (process {process}) runs this notebook: "
+                "this one begins an execution of its own"
             )
         elif last.status is ExecutionStatus.INTERRUPTED and last.liveness is Liveness.UNKNOWN:
             opening.notes.append(
-                f"execution {last.id} was begun on another machine or in another container, and may be running: "
-                f"`%recover --execution {last.id}` takes it over"
+                f"execution {last.id} was begun on another machine or in another container, "
+                f"and may be running: `%recover --execution {last.id}` takes it over"
             )
         elif last.status is ExecutionStatus.INTERRUPTED:
             self._take_up(last, opening, bound)
         else:
             self.keeper.parent = last.id
             if last.head:
-                opening.notes.append("the last run of this notebook ended in order; %recover brings its state back")
+                opening.notes.append(
+                    "the last run of this notebook ended in order; %recover brings its state back"
+                )
 
     def _take_up(self, lost: Execution, opening: Opening, bound: set[str]) -> None:
         lifecycle.move(lifecycle.EXECUTION_MOVES, ExecutionStatus.INTERRUPTED, ExecutionStatus.RECOVERING)
@@ -117,7 +120,9 @@ class Past:
 
         size = self._size(history, points)
         if size > psutil.virtual_memory().available / 2 or size / READ_RATE > UNASKED_SECONDS:
-            return f"{size / 1e9:.1f} GB of variables can be brought back (v{points[0].version}): run %recover"
+            return (
+                f"{size / 1e9:.1f} GB of variables can be brought back (v{points[0].version}): run %recover"
+            )
         return None
 
     def _size(self, history: History, points: list[Checkpoint]) -> int:

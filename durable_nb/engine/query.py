@@ -7,9 +7,9 @@ from typing import Any
 
 from durable_nb.engine import target as targets
 from durable_nb.engine.session import Session
-from durable_nb.errors import NotFoundError, UsageError
+from durable_nb.errors import NotFoundError
 from durable_nb.state import restore
-from durable_nb.store.catalog import Catalog
+from durable_nb.store.catalog import Catalog, as_table
 
 _VAR = re.compile(r"\bvar\(\s*'([^']+)'\s*(?:,\s*'([^']+)'\s*)?\)", re.IGNORECASE)
 
@@ -25,7 +25,7 @@ def run(session: Session, query: str) -> Any:
 
     def place(match: re.Match[str]) -> str:
         table = f"var_{len(tables)}"
-        tables[table] = _as_table(match[1], value(session, match[1], match[2]))
+        tables[table] = as_table(match[1], value(session, match[1], match[2]))
         return table
 
     return Catalog(session.repository).sql(_VAR.sub(place, query), tables)
@@ -52,18 +52,3 @@ def value(session: Session, name: str, wanted: str | None = None) -> Any:
         why = staged.failed.get(name) or target.manifests[target.state[name]].unsaved or "it was not kept"
         raise NotFoundError(f"`{name}` of v{target.version} cannot be loaded: {why}")
     return staged.values[name]
-
-
-def _as_table(name: str, found: Any) -> Any:
-    """Whatever DuckDB can read as a table."""
-    if hasattr(found, "__arrow_c_stream__") or hasattr(found, "__dataframe__"):
-        return found
-    kind = type(found)
-    if kind.__module__.startswith("numpy") and hasattr(found, "dtype") and found.ndim in (1, 2):
-        import pyarrow as pa
-
-        columns = [found] if found.ndim == 1 else list(found.T)
-        return pa.table({f"column{i}": column for i, column in enumerate(columns)})
-    raise UsageError(
-        f"`{name}` is a {kind.__qualname__}, which is no table: SQL can read frames, Arrow tables and arrays"
-    )

@@ -71,7 +71,14 @@ def attempt(
     rest = {
         "seconds": 0.0, "setup": False, "after": [], "scan": "", "inputs": {}, "unsaved": [], "cell_id": None
     }  # fmt: skip
-    known = {"n": n, "node": node, "label": label, "source": source, "status": str(status), "started": started}
+    known = {
+        "n": n,
+        "node": node,
+        "label": label,
+        "source": source,
+        "status": str(status),
+        "started": started,
+    }
     return {**known, **rest, **more}
 
 

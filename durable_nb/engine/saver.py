@@ -115,7 +115,9 @@ class Saver:
                 ticket.kept_then()
         except BaseException as error:
             # The thread must not die of it, and nobody may wait for ever.
-            known = error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
+            known = (
+                error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
+            )
             ticket.finish(safe=True, error=known)
             self._failed(ticket)
             return

@@ -316,8 +316,8 @@ class Session:
         self.recovery.move(self.keeper.execution, before)
         if told:
             notes.append(
-                f"durable_nb: this cell is not the one that was recorded here: it runs on the state before it "
-                f"(v{before}); what came after is kept: %recover v{newest}"
+                "durable_nb: this cell is not the one that was recorded here: it runs on the state before "
+                f"it (v{before}); what came after is kept: %recover v{newest}"
             )
 
     def _forward(self, recorded: resume.RecordedCell, read: access.Access) -> None:
@@ -394,7 +394,9 @@ class Session:
         done = self.finished_nodes() if cell.after else set()
         for name in cell.after:
             if name not in done:
-                raise NodeError(f"`{cell.node}` waits for `{name}`, which is not finished: run `{name}` first")
+                raise NodeError(
+                    f"`{cell.node}` waits for `{name}`, which is not finished: run `{name}` first"
+                )
 
     def finished_nodes(self) -> set[str]:
         """Nodes whose last attempt in this execution is completed."""
@@ -416,7 +418,9 @@ class Session:
         if self.catch_up is not None and self.catch_up.active:
             # Run All comes by a checkpoint that was made before the loss.
             points = self.recovery.history().checkpoints().values()
-            made = [p for p in points if p.kind == "manual" and p.description == description and not p.retired]
+            made = [
+                p for p in points if p.kind == "manual" and p.description == description and not p.retired
+            ]
             if made:
                 return made[-1]
         ticket = self.keeper.checkpoint("manual", {"description": description, "pinned": True})

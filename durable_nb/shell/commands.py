@@ -21,7 +21,9 @@ Command = Callable[["Extension", list[str]], render.Rendered | None]
 
 def _status(extension: Extension, _args: list[str]) -> render.Rendered:
     session = extension.session
-    place = str(session.keeper.notebook) if session.keeper.notebook else "unknown (`%durable open NAME` names it)"
+    place = (
+        str(session.keeper.notebook) if session.keeper.notebook else "unknown (`%durable open NAME` names it)"
+    )
     body = [
         ("notebook", place),
         ("store", f"{session.repository.objects.name}, {render.amount(session.repository.bytes_stored())}"),
@@ -31,7 +33,10 @@ def _status(extension: Extension, _args: list[str]) -> render.Rendered:
         done = sorted(session.finished_nodes())
         state = "" if ticket is None else "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
         body += [
-            ("execution", session.keeper.execution + (", continued after a loss" if session.recovered else "")),
+            (
+                "execution",
+                session.keeper.execution + (", continued after a loss" if session.recovered else ""),
+            ),
             ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
             ("finished nodes", render.listed(done)),
         ]
@@ -138,8 +143,8 @@ def _forget(extension: Extension, args: list[str]) -> None:
     others = session.forget(args)
     freed = housekeeping.collect(session.repository)
     print(
-        f"durable_nb: {', '.join(args)} removed from all history, with the recorded text of the cells that name "
-        f"{'it' if len(args) == 1 else 'them'} ({render.amount(freed)} given back)"
+        f"durable_nb: {', '.join(args)} removed from all history, with the recorded text of the cells that "
+        f"name {'it' if len(args) == 1 else 'them'} ({render.amount(freed)} given back)"
     )
     if others:
         print(f"durable_nb: the history of {', '.join(others)} went with it, since they shared objects")
@@ -174,9 +179,13 @@ def _trust(extension: Extension, args: list[str]) -> None:
     question = f"Loading it runs code that {who} chose. Trust execution {execution.id}?"
     if not _agreed(extension, args, question):
         raise RefusedError(f"not trusted; `%durable trust {execution.id} --yes` trusts it")
-    session.repository.signer.trust(execution.id, session.repository.history(execution.id).head.digest)
+    head = session.repository.history(execution.id).head
+    if head is None:
+        raise NotFoundError(f"execution {execution.id} has no record that can be read")
+    session.repository.signer.trust(execution.id, head.digest)
     print(
-        f"durable_nb: execution {execution.id} is trusted up to v{execution.head}: %recover --execution {execution.id}"
+        f"durable_nb: execution {execution.id} is trusted up to v{execution.head}: "
+        f"%recover --execution {execution.id}"
     )
 
 

@@ -99,7 +99,7 @@ def transform(lines: list[str]) -> list[str]:
         *lines[:at],
         f"get_ipython().run_line_magic({BEGIN!r}, {argument!r})\n",
         *lines[at + 1 : body],
-        *cell_magic(lines[body:]),  # type: ignore[no-untyped-call]
+        *cell_magic(lines[body:]),
     ]
 
 

@@ -132,7 +132,11 @@ class Extension:
 
     def _tell(self, show: Callable[[], None]) -> None:
         """Show what loading has to say; loaded at a kernel's start, before any cell, with the first cell."""
-        if whereami.kernel_kind(self.shell) == "kernel" and self.shell.execution_count <= 1 and not self._loading:
+        if (
+            whereami.kernel_kind(self.shell) == "kernel"
+            and self.shell.execution_count <= 1
+            and not self._loading
+        ):
             self._untold.append(show)
         else:
             show()

@@ -102,9 +102,9 @@ class _Magics(Magics):
     @no_var_expand
     @line_cell_magic("node")
     def node(self, line: str, cell: str | None = None) -> None:
-        """%%node NAME [--after A,B] [--sync]
+        """%%node NAME [--after A,B] [--sync]: a named, durable step.
 
-        A named, durable step, as a cell's first line (`%node NAME` is the same, for linters and editors).
+        It is a cell's first line (`%node NAME` is the same, for linters and editors).
 
           --after A,B   run only when the nodes A and B are finished
           --sync        return only when the result is safe from power loss
@@ -177,7 +177,7 @@ class _Magics(Magics):
     @no_var_expand
     @line_magic("durable")
     def durable(self, line: str) -> None:
-        """%durable [COMMAND]
+        """%durable [COMMAND]: status, and whatever else there is to say or do.
 
         status            what is kept, and where (also without a command)
         log               every attempt at a node or cell

@@ -130,7 +130,9 @@ def codes(value: object) -> Iterator[types.CodeType]:
                     content = _cell_content(cell)
                     if issubclass(type(content), types.FunctionType | type):
                         stack.append(content)
-                stack.extend(v for v in (item.__defaults__ or ()) if issubclass(type(v), types.FunctionType | type))
+                stack.extend(
+                    v for v in (item.__defaults__ or ()) if issubclass(type(v), types.FunctionType | type)
+                )
                 wrapped = item.__dict__.get("__wrapped__")
                 if wrapped is not None:
                     stack.append(wrapped)

@@ -124,7 +124,7 @@ def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -
         if found is not None:
             return found
     raise pickle.UnpicklingError(
-        f"`{qualname}` was compiled by Python {python} and its text is not known: run the cell that defines it"
+        f"`{qualname}` was compiled by Python {python}, and its text is not known: run its cell"
     )
 
 
@@ -218,7 +218,7 @@ class _Reducing:
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             table[numpy.ndarray] = _array_reduce
-        self.dispatch_table = ChainMap(table, REDUCERS, cp.Pickler.dispatch_table)
+        self.dispatch_table: Any = ChainMap(table, REDUCERS, cp.Pickler.dispatch_table)
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -292,7 +292,10 @@ class _Reducing:
 
     def _cached_reduce(self, obj: Any) -> Any:
         if in_notebook(obj):
-            return self._reference(obj) or (cached, (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj))))
+            return self._reference(obj) or (
+                cached,
+                (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj))),
+            )
         return obj.__reduce__()
 
     def _cell_key(self, obj: types.CellType) -> int:
@@ -306,7 +309,7 @@ class _Pickler(_Reducing, pickle.Pickler):
     """At C speed."""
 
 
-class _DeepPickler(_Reducing, pickle._Pickler):  # type: ignore[name-defined, misc]
+class _DeepPickler(_Reducing, pickle._Pickler):
     """In Python, whose calls use no C stack: for structures that are nested too deeply for C."""
 
     def __init__(self, *args: Any) -> None:
@@ -344,14 +347,20 @@ def _contents(obj: types.CellType) -> tuple[Any, ...]:
 def _code_reduce(obj: types.CodeType) -> Any:
     found = source.statement(obj)
     if found is None:
-        return code, (PYTHON, _marshalled(source.relocated(obj, "<durable_nb>", 0)), None, _interned(obj.co_qualname), 1)
+        return code, (
+            PYTHON,
+            _marshalled(source.relocated(obj, "<durable_nb>", 0)),
+            None,
+            _interned(obj.co_qualname),
+            1,
+        )
     text, first = found
     moved = source.relocated(obj, source.file_name(text), first - 1)
     return code, (PYTHON, _marshalled(moved), text, _interned(moved.co_qualname), moved.co_firstlineno)
 
 
 def _interned(value: Any) -> Any:
-    """One object for equal names: the pickler's memo goes by identity, and equal code must give equal bytes."""
+    """One object for equal names: the memo goes by identity, and equal code must give equal bytes."""
     if type(value) is dict:
         return {_interned(k): sys.intern(v) if type(v) is str else v for k, v in value.items()}
     return sys.intern(value) if type(value) is str else value

@@ -35,7 +35,7 @@ def open_file(
         raise FileNotFoundError(f"the file {path} is gone")
     for truncating in "wx":
         mode = mode.replace(truncating, "r+" if "+" not in mode else "r")
-    file = Path(path).open(mode, encoding=encoding, errors=errors, newline=newline)
+    file = Path(path).open(mode, encoding=encoding, errors=errors, newline=newline)  # noqa: SIM115 - the value
     if "a" not in mode:
         file.seek(position)
     return file
@@ -43,7 +43,7 @@ def open_file(
 
 def closed_file(mode: str) -> Any:
     """A file object that was closed when it was kept."""
-    file = Path(os.devnull).open("rb" if "b" in mode else "r")
+    file = Path(os.devnull).open("rb" if "b" in mode else "r")  # noqa: SIM115 - it is the value
     file.close()
     return file
 

@@ -328,3 +328,22 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[s
     chosen = ", ".join(f"to_timestamp({c})" if t == "TIMESTAMPTZ" else c for c, t in columns.items())
     connection.execute(f"INSERT INTO {table} SELECT {chosen} FROM new_rows")  # noqa: S608 - names of ours
     connection.unregister("new_rows")
+
+
+def as_table(name: str, found: Any) -> Any:
+    """A value as something that DuckDB can read.
+
+    Raises:
+        UsageError: it is no table.
+    """
+    if hasattr(found, "__arrow_c_stream__") or hasattr(found, "__dataframe__"):
+        return found
+    kind = type(found)
+    if kind.__module__.startswith("numpy") and hasattr(found, "dtype") and found.ndim in (1, 2):
+        import pyarrow as pa
+
+        columns = [found] if found.ndim == 1 else list(found.T)
+        return pa.table({f"column{i}": column for i, column in enumerate(columns)})
+    raise UsageError(
+        f"`{name}` is a {kind.__qualname__}, which is no table: SQL can read frames, Arrow tables and arrays"
+    )

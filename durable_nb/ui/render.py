@@ -81,7 +81,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
     drawn = Table(*head, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in cells:
         drawn.add_row(*(value.replace("[", r"\[") for value in row))
-    console = Console(file=io.StringIO(), width=140, force_terminal=False, force_jupyter=False, color_system=None)
+    console = Console(
+        file=io.StringIO(), width=140, force_terminal=False, force_jupyter=False, color_system=None
+    )
     console.print(drawn)
     text = "\n".join(line.rstrip() for line in console.file.getvalue().strip("\n").splitlines())  # type: ignore[attr-defined]
     parts = ["<table>"]
