@@ -94,7 +94,7 @@ def history() -> list[Checkpoint]:
 
 def ignore(*names: str) -> None:
     """Leave these variables out from the next checkpoint on."""
-    session().keeper.ignored.update(names)
+    session().keeper.policy.ignored.update(names)
 
 
 def forget(*names: str) -> list[str]:

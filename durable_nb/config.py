@@ -51,7 +51,7 @@ class Settings:
     resume_window: float = _setting(86400.0, "oldest unfinished run that `resume` continues", "seconds")
     exclude: tuple[str, ...] = _setting(
         (
-            "*api_key*", "*apikey*", "*token*", "*password*", "*passwd*", "*secret*", "*credential*",
+            "*api_key*", "*apikey*", "token", "*_token", "*password*", "*passwd*", "*secret*", "*credential*",
             "*private_key*",
         ),
         "names that are never kept (shell patterns, any case)",

@@ -45,7 +45,7 @@ def forget(keeper: Keeper, recovery: Recovery, names: Iterable[str]) -> list[str
     Returns the names of other variables whose history goes with them.
     """
     wanted = set(names)
-    keeper.ignored |= wanted
+    keeper.policy.ignored |= wanted
     history = recovery.history()
     manifests: dict[str, Component] = {}
     for point in history.checkpoints().values():

@@ -50,12 +50,11 @@ class Keeper:
         self.say = say
         self.policy = Policy(settings)
         self.enabled = settings.enabled
-        self.ignored: set[str] = set()
         self.visible = visible
         self.pool = Pool(settings.pool or default_limit())
         self.capture = Capture(
             space,
-            lambda: [n for n in visible() if not self.policy.excluded(n, self.ignored)],
+            lambda: [n for n in visible() if not self.policy.excluded(n)],
             self.pool,
             settings.ambient,
         )
@@ -225,7 +224,12 @@ class Keeper:
         writer.safe()
 
     def announce(self, shot: Snapshot) -> None:
-        """Say once, for each variable, that it cannot be kept and why."""
+        """Say once, for each variable, that it is not kept and why."""
+        for name in self.visible():
+            if name not in self._announced and self.policy.excluded(name):
+                self._announced.add(name)
+                if name not in self.policy.ignored:
+                    self.say(f"durable_nb: `{name}` is not kept: its name is one that `exclude` leaves out")
         for live in shot.unsaved:
             for name in live.names:
                 if name not in self._announced:
@@ -238,7 +242,7 @@ class Keeper:
     def not_kept(self) -> list[str]:
         """Variables that are live and not kept, with the reason."""
         refused = [f"{n} ({live.unsaved})" for n, live in self.capture.live.items() if live.unsaved]
-        out = [f"{n} (by its name)" for n in self.visible() if self.policy.excluded(n, self.ignored)]
+        out = [f"{n} (by its name)" for n in self.visible() if self.policy.excluded(n)]
         return sorted(refused) + sorted(out)
 
     def stand_at(self, target: Target) -> None:

@@ -41,7 +41,7 @@ class Past:
         self.keeper = keeper
         self.recovery = recovery
         self.candidates: list[Execution] = []
-        """unfinished runs, for a notebook that does not know its path"""
+        """runs that began with the same cell, newest first, for a notebook that does not know its path"""
         self._load_cell: str | None = None
 
     def open(self, bound: Iterable[str], load_cell: str | None) -> Opening:
@@ -156,17 +156,17 @@ class Past:
         return str(dead["label"])
 
     def _adoptable(self) -> list[Execution]:
-        """Unfinished runs of the last `resume_window` seconds that began with the same cell."""
-        now = time.time()
-        found = []
-        for execution in self.keeper.repository.executions():
-            unfinished = execution.status is ExecutionStatus.FAILED or (
-                execution.status is ExecutionStatus.INTERRUPTED and execution.liveness is Liveness.DEAD
-            )
-            fresh = now - execution.updated <= self.keeper.settings.resume_window
-            if execution.trusted and unfinished and fresh and self._begins(execution, [self._load_cell]):
-                found.append(execution)
-        return found
+        """Ended runs of the last `resume_window` seconds that began with the same cell, newest first."""
+        oldest = time.time() - self.keeper.settings.resume_window
+        return [
+            execution
+            for execution in self.keeper.repository.executions()
+            if execution.trusted
+            and execution.updated >= oldest
+            and execution.status is not ExecutionStatus.RUNNING
+            and execution.liveness is not Liveness.UNKNOWN
+            and self._begins(execution, [self._load_cell])
+        ]
 
     def _begins(self, execution: Execution, sources: list[str | None]) -> bool:
         history = self.keeper.repository.history(execution.id)
@@ -182,6 +182,8 @@ class Past:
         for execution in candidates:
             if not self._begins(execution, [self._load_cell, source]):
                 continue
+            if execution.status is ExecutionStatus.COMPLETED:
+                break  # what is older was made good by it
             self._take_up_again(execution, opening)
             if opening.recovered:
                 break

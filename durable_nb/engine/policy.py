@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from durable_nb.config import Settings
 from durable_nb.state import access
@@ -29,15 +29,26 @@ class Policy:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.ignored: set[str] = set()
+        """names that the user asked to leave out"""
         self.rate = WRITE_RATE
+        self._named: dict[str, bool] = {}
+        self._patterns: tuple[str, ...] = ()
         self._since_scan = 0
         self._beside: str | None = None
         self._threads = {t.ident for t in threading.enumerate()}
 
-    def excluded(self, name: str, ignored: Iterable[str]) -> bool:
+    def excluded(self, name: str) -> bool:
         """Whether a variable is left out by its name."""
-        lowered = name.lower()
-        return name in ignored or any(fnmatch.fnmatchcase(lowered, p.lower()) for p in self.settings.exclude)
+        if self._patterns != self.settings.exclude:
+            self._patterns = self.settings.exclude
+            self._named.clear()
+        known = self._named.get(name)
+        if known is None:
+            lowered = name.lower()
+            known = any(fnmatch.fnmatchcase(lowered, pattern.lower()) for pattern in self._patterns)
+            self._named[name] = known
+        return known or name in self.ignored
 
     def touched(
         self, cell: access.Access, capture: Capture, seconds: float, *, all_because: str | None

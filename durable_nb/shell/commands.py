@@ -132,7 +132,7 @@ def _config(extension: Extension, _args: list[str]) -> render.Rendered:
 def _ignore(extension: Extension, args: list[str]) -> None:
     if not args:
         raise UsageError("%durable ignore NAME…: which variables?")
-    extension.session.keeper.ignored.update(args)
+    extension.session.keeper.policy.ignored.update(args)
     print(f"durable_nb: {', '.join(args)} left out from now on; %durable forget removes what was kept before")
 
 

@@ -81,7 +81,10 @@ class _Walk:
             elif issubclass(kind, functools.partial):
                 found.extend((obj.func, obj.args, obj.keywords))
             else:
-                more = self._library(obj, kind, owner)
+                try:
+                    more = self._library(obj, kind, owner)
+                except Exception:
+                    more = None  # half-made or odd: what the collector sees has to do
                 if more is None:
                     plain.append(obj)
                 else:
