@@ -153,10 +153,6 @@ def test_papermill_stops_at_a_failing_node_and_resumes_only_when_asked(job: Job)
     shown = job.everything()
     assert "continues the run" in shown
     assert " s ago" in shown or " min" in shown
-    code, said = job.run("papermill", DURABLE_NB_RESUME="1")
-    assert code == 0, said
-    assert job.ran == ALL
-    assert "continues the run" not in job.everything()
 
 
 @pytest.mark.parametrize(("first", "then"), [("nbclient", "nbconvert")])
@@ -182,6 +178,18 @@ def test_a_run_whose_kernel_died_is_resumed(job: Job, first: str, then: str) -> 
     assert "loaded" in job.text(2)
     assert "score 5 [1, 2, 3, 4, 'half']" in job.text(5)
     assert "continues the run" in job.everything()
+
+
+@pytest.mark.long
+def test_a_run_that_failed_before_a_completed_one_is_not_resumed(job: Job) -> None:
+    for _ in range(2):
+        job.run("papermill")
+    (job.folder / "fixed").touch()
+    for expected in (["train", "report"], ALL):
+        code, said = job.run("papermill", DURABLE_NB_RESUME="1")
+        assert code == 0, said
+        assert job.ran == expected
+    assert "continues the run" not in job.everything()
 
 
 @pytest.mark.long

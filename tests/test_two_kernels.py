@@ -73,6 +73,7 @@ def test_the_second_kernel_of_a_notebook_gets_an_execution_of_its_own(tmp_path: 
         assert listed.count("RUNNING") == 2
 
 
+@pytest.mark.long
 def test_both_executions_survive_when_both_kernels_die(tmp_path: Path) -> None:
     first, second = Kernel(tmp_path / "nb.ipynb"), Kernel(tmp_path / "nb.ipynb")
     for number, kernel in enumerate((first, second)):
@@ -90,7 +91,7 @@ def test_both_executions_survive_when_both_kernels_die(tmp_path: Path) -> None:
         assert read(third, "x") == [0]
 
 
-@pytest.mark.parametrize("collect", [False, True], ids=["", "after gc"])
+@pytest.mark.parametrize("collect", [pytest.param(False, marks=pytest.mark.long), True], ids=["", "after gc"])
 def test_a_kernel_that_was_taken_over_is_refused_when_it_wakes(tmp_path: Path, collect: bool) -> None:
     with Kernel(tmp_path / "nb.ipynb") as new:
         old = Kernel(tmp_path / "nb.ipynb")
