@@ -59,6 +59,7 @@ class Past:
                 self.candidates = self._adoptable()
             return opening
         opening.notes.extend(keeper.repository.vanished(str(keeper.notebook)))
+        keeper.repository.forget_vanished(str(keeper.notebook))
         past = [e for e in keeper.repository.executions() if e.notebook == str(keeper.notebook)]
         if past:
             self._look_at(past[0], opening, set(bound))

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import functools
+import gc
 import pickle
 import sys
 import time
@@ -164,6 +165,16 @@ class Capture:
         A component whose new bytes exceed `only_under` is put off: it becomes unsaved, and is looked
         at again the next time. The memory of what was kept moves on; `forget` takes that back.
         """
+        # What this makes holds no cycles of its own, and each pass over a large graph would cost as much again.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._take(touched, only_under)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _take(self, touched: Iterable[str] | None, only_under: int | None) -> Snapshot:
         start = time.perf_counter()
         self._snapshot = shot = Snapshot(partial=touched is not None)
         values = {name: self.space[name] for name in self.visible() if name in self.space}
@@ -224,6 +235,10 @@ class Capture:
         atoms = [n for n in names if sharing.is_atomic(values[n])]
         rest = {n: values[n] for n in sorted(names.difference(atoms))}
         groups: list[tuple[str, ...]] = [(n,) for n in sorted(atoms)]
+        for name, value in list(rest.items()):
+            if pickling.is_definition(name, value) and not sharing.can_tie(name, value, self._is_leaf):
+                groups.append((name,))
+                del rest[name]
         if len(rest) < 2:
             return groups + [(n,) for n in rest]
         return groups + list(sharing.components(rest, self._is_leaf, ignore=(self.space,)))

@@ -14,6 +14,7 @@ Nothing here may run on bytes whose signature has not been checked.
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
 import io
 import marshal
@@ -218,7 +219,13 @@ class _Reducing:
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             table[numpy.ndarray] = _array_reduce
-        self.dispatch_table: Any = ChainMap(table, REDUCERS, cp.Pickler.dispatch_table)
+        # One plain dict: the C pickler looks into it for every object.
+        self.dispatch_table: Any = {
+            **copyreg.dispatch_table,
+            **cp.Pickler._dispatch_table,
+            **REDUCERS,
+            **table,
+        }
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -256,6 +263,7 @@ class _Reducing:
             make, args, (attributes, slots), *rest = reduced
             args = tuple(_interned(a) for a in args)
             attributes = _interned(attributes)
+            attributes.pop("__slotnames__", None)  # a cache of `copyreg`
             return (make, (*args[:-2], None, args[-1]), (attributes, slots), *rest)
         return reduced
 

@@ -70,7 +70,8 @@ class _Walk:
                 found.extend(obj.__closure__ or ())
                 found.extend((obj.__defaults__, obj.__kwdefaults__, obj.__dict__))
             elif issubclass(kind, type):
-                found.extend(vars(obj).values())
+                # `copyreg` leaves a list of slot names in every class whose instances were pickled.
+                found.extend(held for key, held in vars(obj).items() if key != "__slotnames__")
             elif kind is weakref.ref:
                 continue
             elif kind is memoryview:
@@ -235,6 +236,30 @@ def components(
     for index, name in enumerate(names):
         groups.setdefault(union.find(index), []).append(name)
     yield from (tuple(sorted(group)) for group in groups.values())
+
+
+_CODE = (*_DEFINITIONS, property, staticmethod, classmethod)
+
+
+def can_tie(name: str, value: Any, is_leaf: Callable[[str, Any], bool]) -> bool:
+    """Whether a definition reaches anything that another variable could share: most reach nothing."""
+    walk = _Walk()
+    seen: set[int] = set()
+    frontier = [value]
+    while frontier:
+        fresh: list[Any] = []
+        for obj in frontier:
+            kind = type(obj)
+            if id(obj) in seen or kind in _ATOMIC or is_atomic(obj):
+                continue
+            if issubclass(kind, _DEFINITIONS) and is_leaf(name, obj):
+                continue
+            if not issubclass(kind, _CODE) and not (kind in (dict, tuple) and not obj):
+                return True
+            seen.add(id(obj))
+            fresh.append(obj)
+        frontier = walk.referents(fresh, 0) if fresh else []
+    return False
 
 
 def _ties(value: tuple[Any, ...]) -> bool:

@@ -128,6 +128,13 @@ class Repository:
             if head.store == self.objects.name and name not in here and notebook in {None, head.notebook}
         ]
 
+    def forget_vanished(self, notebook: str) -> None:
+        """The user was told that executions of this notebook are gone: say it no more."""
+        here = set(self.execution_ids())
+        for name, head in self.signer.heads().items():
+            if head.store == self.objects.name and head.notebook == notebook and name not in here:
+                self.signer.forget_head(name)
+
     def create(
         self,
         execution: str,
