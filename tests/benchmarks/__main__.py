@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks [--scale 1.0] [--repeats 5] [--only frame,array] [--json out.json]
 
-Every run of a workload is a process of its own. All times are seconds, the medians of the repeats. *block* is
-what the hooks before and after a cell take from the user; *cpu* is the CPU time of the cell's own thread, which
-says more on a machine that is busy. The floor is what nobody can go below (see `floor.py`).
+Every run of a workload is a process of its own. All times are seconds, the medians of the repeats.
+*block* is what the hooks before and after a cell take from the user; *cpu* is the CPU time of the cell's
+own thread, which says more on a machine that is busy. The floor is what nobody can go below (see `floor.py`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.table import Table
+
 from tests.benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADS = 7
+LOADS = 2
+"""Loading is quick, and varies: so many times as many repeats."""
 
 
 def run(role: str, workload: str, scale: float, folder: Path, home: Path) -> dict[str, float]:
@@ -61,20 +63,20 @@ def once(workload: str, scale: float, home: Path) -> dict[str, float]:
 
 
 def load_times(repeats: int, home: Path) -> dict[str, dict[str, float]]:
-    """`%load_ext` in a bare shell and in what a kernel has imported; a first, cold, run is left out."""
+    """`%load_ext` in a bare shell, and where all that a kernel imports is there."""
     found = {}
     for role in ("load_shell", "load_kernel"):
         runs = []
-        for _ in range(repeats + 1):
+        for _ in range(repeats):
             with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
                 runs.append(run(role, "cells", 0.0, Path(folder), home))
-        found[role] = medians(runs[1:])
+        found[role] = medians(runs)
     return found
 
 
 def medians(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
     runs = list(runs)
-    return {key: median(r[key] for r in runs) for key in runs[0]}
+    return {key: (min if key.endswith("ok") else median)(r[key] for r in runs) for key in runs[0]}
 
 
 def ratios(figures: Mapping[str, float]) -> dict[str, float]:
@@ -112,13 +114,23 @@ def machine() -> dict[str, Any]:
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def table(report: Mapping[str, Any]) -> Table:
     """The figures that matter: ours, floor and dill side by side."""
     out = Table(title="durable_nb / floor / dill.dump_session (medians)", title_justify="left")
-    for title in ("workload", "block ms (cpu)", "added MB a cell", "store MB", "one step back ms", "recovery ms", "right"):
+    for title in (
+        "workload",
+        "block ms (cpu)",
+        "added MB a cell",
+        "store MB",
+        "one step back ms",
+        "recovery ms",
+        "right",
+    ):
         out.add_column(title, justify="left" if title == "workload" else "right")
     for name, work in report["workloads"].items():
         f = work["figures"]
@@ -129,17 +141,19 @@ def table(report: Mapping[str, Any]) -> Table:
             _beside(f, 1e-6, "store_bytes", None, "dill_store_bytes"),
             _beside(f, 1e3, "back_wall", None, "dill_back_wall"),
             _beside(f, 1e3, "recover_wall", "recover_floor_wall", "dill_recover_wall"),
-            f"{'yes' if f['ok'] else 'NO'} / – / {'yes' if f['dill_ok'] else 'NO'}",
+            f"{'yes' if f['ok'] else 'NO'} / - / {'yes' if f['dill_ok'] else 'NO'}",
         )
     return out
 
 
 def _beside(figures: Mapping[str, float], unit: float, *keys: str | None) -> str:
-    return " / ".join(f"{figures[k] * unit:.3g}" if k in figures else "–" for k in (k or "" for k in keys))
+    return " / ".join(f"{figures[k] * unit:.3g}" if k in figures else "-" for k in (k or "" for k in keys))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the data and the number of cells")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, with commas between them")
@@ -151,7 +165,7 @@ def main() -> None:
         home = Path(folder)
         for name in ("jupyter", "ipython"):
             (home / name).mkdir()
-        report["load"] = load_times(max(options.repeats, LOADS) if options.scale >= 1 else options.repeats, home)
+        report["load"] = load_times(LOADS * options.repeats, home)
         report["workloads"] = {}
         for name in options.only.split(","):
             figures = medians(once(name, options.scale, home) for _ in range(options.repeats))
@@ -160,7 +174,9 @@ def main() -> None:
             console.print(f"{name}: {title}, done")
     console.print(table(report))
     for role, figures in report["load"].items():
-        console.print(f"{role}: %load_ext in {figures['load_wall'] * 1e3:.0f} ms ({figures['load_cpu'] * 1e3:.0f} CPU)")
+        console.print(
+            f"{role}: %load_ext in {figures['load_wall'] * 1e3:.0f} ms ({figures['load_cpu'] * 1e3:.0f} CPU)"
+        )
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

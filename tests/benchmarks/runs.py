@@ -16,12 +16,12 @@ from statistics import median
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
-from tests.benchmarks import floor
-from tests.benchmarks.measure import Hooks, Lap, bare_shell, size_of, timed
-from tests.benchmarks.workloads import WORKLOADS, Workload
 
 import durable_nb
 from durable_nb import testing
+from tests.benchmarks import floor
+from tests.benchmarks.measure import Hooks, Lap, bare_shell, size_of, timed
+from tests.benchmarks.workloads import WORKLOADS, Workload
 
 Figures = dict[str, float]
 
@@ -36,6 +36,7 @@ def ours(work: Workload) -> Figures:
     shell = bare_shell()
     hooks, floors = Hooks(shell), floor.SaveFloor()
     session = durable_nb.session()
+    _cell(shell, work.imports or "pass", hooks)
     for source in work.setup:
         first = _cell(shell, source, hooks)
         session.settle()
@@ -68,8 +69,7 @@ def ours(work: Workload) -> Figures:
         forth = timed(session.recover, versions[-1])
         right &= _probe(shell, work) == probe
         figures |= {**_both("back", back), **_both("forth", forth), "ok": float(right)}
-    names = [n for n in (*work.touched,) if n in shell.user_ns]
-    sizes = floor.write({n: shell.user_ns[n] for n in names}, FLOOR)
+    sizes = floor.write({n: shell.user_ns[n] for n in work.touched}, FLOOR)
     KNOWN.write_text(json.dumps({"probe": repr(_probe(shell, work)), "sizes": sizes}))
     return figures
 
@@ -79,6 +79,7 @@ def recovery(work: Workload) -> Figures:
     os.environ["DURABLE_NB_AUTO_RECOVERY"] = "false"
     shell = bare_shell()
     shell.run_line_magic("load_ext", "durable_nb")
+    exec(work.imports, {})
     known = json.loads(KNOWN.read_text())
     took = timed(durable_nb.recover)
     read, unpickle = floor.load(FLOOR, known["sizes"])
@@ -97,6 +98,7 @@ def dill(work: Workload) -> Figures:
 
     files = Path("dill-0.pkl"), Path("dill-1.pkl")
     laps, sizes, probe, last = [], [], None, None
+    testing.run(shell, work.imports or "pass").raise_error()
     for number, source in enumerate((*work.setup, *work.changes)):
         testing.run(shell, source).raise_error()
         laps.append(timed(library.dump_session, files[number % 2]))
@@ -122,6 +124,7 @@ def dill_recovery(work: Workload) -> Figures:
     shell = bare_shell()
     import dill as library
 
+    exec(work.imports, {})
     took = timed(library.load_session, "dill.pkl")
     known = json.loads(KNOWN.read_text())
     return {**_both("dill_recover", took), "dill_ok": float(repr(_probe(shell, work)) == known["probe"])}

@@ -9,6 +9,8 @@ class Workload:
 
     name: str
     title: str
+    imports: str
+    """the first cell; in a recovery it is no part of what is timed"""
     setup: tuple[str, ...]
     changes: tuple[str, ...]
     touched: tuple[str, ...]
@@ -24,10 +26,10 @@ def frame(scale: float) -> Workload:
     return Workload(
         "frame",
         f"{rows * 80 / 1e6:,.0f} MB frame, 500 rows of a column changed",
+        "import numpy as np\nimport pandas as pd",
         (
-            "import numpy as np\nimport pandas as pd",
-            f"rng = np.random.default_rng(0)\n"
-            f"df = pd.DataFrame(rng.random(({rows}, 9)), columns=list('abcdefghi'))\n"
+            "rng = np.random.default_rng(0)",
+            f"df = pd.DataFrame(rng.random(({rows}, 9)), columns=list('abcdefghi'))",
             f"df['key'] = rng.integers(0, 50, {rows})",
         ),
         tuple(f"df.iloc[{k * 100}:{k * 100 + 500}, {k % 9}] = {k}.5" for k in range(10)),
@@ -42,11 +44,21 @@ def array(scale: float) -> Workload:
     return Workload(
         "array",
         f"{size * 8 / 1e6:,.0f} MB array, 1 % changed",
-        ("import numpy as np", f"a = np.random.default_rng(0).random({size})"),
+        "import numpy as np",
+        (f"a = np.random.default_rng(0).random({size})",),
         tuple(f"a[{7 * k * part}:{(7 * k + 1) * part}] += {k}" for k in range(1, 11)),
         ("a",),
         "int(a.view('int64').sum())",
     )
+
+
+LEAF = """\
+class Leaf:
+    def __init__(self, number):
+        self.number = number
+        self.weight = number / 7
+        self.label = f"leaf {number % 50}"
+"""
 
 
 def objects(scale: float) -> Workload:
@@ -54,12 +66,9 @@ def objects(scale: float) -> Workload:
     return Workload(
         "objects",
         f"{branches * 1000:,} objects of a notebook class, one changed",
+        "",
         (
-            "class Leaf:\n"
-            "    def __init__(self, number):\n"
-            "        self.number = number\n"
-            "        self.weight = number / 7\n"
-            "        self.label = f'leaf {number % 50}'\n",
+            LEAF,
             f"tree = [[Leaf(1000 * b + i) for i in range(1000)] for b in range({branches})]",
         ),
         tuple(f"tree[{k * 17 % branches}][{k * 91}].weight = {k}.25" for k in range(1, 11)),
@@ -74,9 +83,9 @@ def training(scale: float) -> Workload:
     return Workload(
         "training",
         "a model in training, 130 small variables",
+        "import numpy as np\nfrom sklearn.datasets import load_digits\n"
+        "from sklearn.linear_model import SGDClassifier",
         (
-            "import numpy as np\nfrom sklearn.datasets import load_digits\n"
-            "from sklearn.linear_model import SGDClassifier",
             "rng = np.random.default_rng(0)\nX, y = load_digits(return_X_y=True)\n"
             "model = SGDClassifier(random_state=0)\nlosses, best = [], 0.0\n" + many,
         ),
@@ -97,6 +106,7 @@ def cells(scale: float) -> Workload:
     return Workload(
         "cells",
         f"`v = i` over {count:,} cells, back to back",
+        "",
         ("v = -1",),
         tuple(f"v = {i}" for i in range(count)),
         ("v",),
