@@ -176,6 +176,14 @@ class Recovery:
         keeper.unseen = "the state was recovered"
         return outcome.restored
 
+    def differing(self, execution: str, version: int) -> set[str]:
+        """Variables whose live value is not that of a checkpoint."""
+        found = targets.open_target(
+            self.keeper.repository, self.keeper.repository.history(execution), version
+        )
+        todo = restore.plan(found.state, found.manifests, self.keeper.capture)
+        return {name for name in (*todo.load, *todo.delete) if not is_pseudo(name)}
+
     def bring(self, history: History) -> None:
         """Continue an execution without loading its state: the writer stands at its newest checkpoint."""
         for point in targets.newest(history):

@@ -186,9 +186,9 @@ class Session:
         forced = cell.node in self._must_run
         answer = self._answer(cell, forced=forced)
         if answer.verdict is resume.Verdict.PUT_BACK and answer.cell is not None:
-            if self.catch_up is not None and self.catch_up.remade:
-                self._follow(answer.cell, notes)
-            return self._put_back(cell, answer.cell.cell, notes)
+            if self._follow(cell, answer.cell, notes):
+                return self._put_back(cell, answer.cell.cell, notes)
+            answer = resume.Answer(resume.Verdict.RUN)
         rerun = answer.cell if answer.verdict is resume.Verdict.RERUN else None
         if answer.before is not None:
             self._step_back(answer.before, notes, told=rerun is None)
@@ -324,7 +324,10 @@ class Session:
         """After a cell ran again only for what could not be kept: put back what was."""
         keeper = self.keeper
         missing = self._unsaved_of(recorded)
-        keeper.capture.forget(list(keeper.capture.live))
+        history = self.repository.history(keeper.execution)
+        found = targets.open_target(self.repository, history, recorded.version)
+        # What came out the same stays the object that it is: the remade variable may hold it.
+        keeper.capture.settle_for(keeper.capture.take(), found.state, found.manifests)
         self.recovery.move(keeper.execution, recorded.version, keep=missing)
         if self.catch_up is not None:
             self.catch_up.remade.update(dict.fromkeys(missing, read.names))
@@ -334,19 +337,32 @@ class Session:
         found = targets.open_target(self.repository, history, recorded.version)
         return {n for n, d in found.state.items() if found.manifests[d].unsaved is not None}
 
-    def _follow(self, recorded: resume.RecordedCell, notes: list[str]) -> None:
-        """The live state is no longer the newest one: take it to where this cell had left it."""
-        assert self.catch_up is not None
-        kept = self._unsaved_of(recorded)
-        moved = set(self.recovery.move(self.keeper.execution, recorded.version, keep=kept))
-        for name, mentioned in list(self.catch_up.remade.items()):
-            if not moved.isdisjoint(mentioned - {name}) and name in self.keeper.capture.space:
-                # It was made from a value that has been replaced: better gone than quietly wrong.
-                del self.keeper.capture.space[name], self.catch_up.remade[name]
-                notes.append(
-                    f"durable_nb: `{name}` could not be kept, and what it was made from changed since: "
-                    "run the cell that makes it"
-                )
+    def _follow(self, cell: Cell, recorded: resume.RecordedCell, notes: list[str]) -> bool:
+        """Once something was made again, live is not the newest state: take it to where this cell left it.
+
+        False where that would replace what the remade variable was made from: a plain cell then runs.
+        """
+        known = self.catch_up
+        if known is None or not known.remade:
+            return True
+        replaced = self.recovery.differing(self.keeper.execution, recorded.version)
+        stale = [n for n, mentioned in known.remade.items() if not replaced.isdisjoint(mentioned - {n})]
+        if stale and cell.node is None:
+            known.active = False
+            notes.append(
+                f"durable_nb: this cell runs again, since it changes what `{stale[0]}` was made from"
+            )
+            return False
+        self.recovery.move(self.keeper.execution, recorded.version, keep=self._unsaved_of(recorded))
+        for name in stale:
+            # A finished node is never run again: better without the variable than quietly wrong.
+            self.keeper.capture.space.pop(name, None)
+            del known.remade[name]
+            notes.append(
+                f"durable_nb: `{name}` could not be kept, and `{cell.node}` changed what it was made from: "
+                "run the cell that makes it"
+            )
+        return True
 
     def _reuse(self, cell: Cell, notes: list[str]) -> Arrival | None:
         """After catch-up: put a node back as of its completion, when it comes up for the first time."""

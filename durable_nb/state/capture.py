@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
+from blake3 import blake3
 from xxhash import xxh3_128_intdigest
 
 from durable_nb.model import CHUNK, INLINE, Component, Piece
@@ -165,7 +166,7 @@ class Capture:
         A component whose new bytes exceed `only_under` is put off: it becomes unsaved, and is looked
         at again the next time. The memory of what was kept moves on; `forget` takes that back.
         """
-        # What this makes holds no cycles of its own, and each pass over a large graph would cost as much again.
+        # What this makes holds no cycles, and each pass over a large graph would cost as much again.
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -365,7 +366,7 @@ class Capture:
     def _detach(self, cls: type) -> str:
         """Pickle a class that lost its name as a component of its own; returns its pseudo-name."""
         for name, known in self.classes.items():
-            if known is cls:
+            if known is cls and name in self.live:
                 return name
         root = cls.__qualname__.partition(".")[0]
         dumped = pickling.dump_values({root: cls}, self.space, self._detach)
@@ -433,6 +434,30 @@ class Capture:
         for name in names:
             self.live.pop(name, None)
 
+    def settle_for(
+        self, shot: Snapshot, state: Mapping[str, str], manifests: Mapping[str, Component]
+    ) -> None:
+        """Instead of committing a snapshot: note what of it equals a checkpoint, and forget the rest."""
+        for live in shot.changed:
+            fresh = [
+                piece
+                for piece in (*live.stream, *(p for _, _, pieces in live.buffers for p in pieces))
+                if piece.data is not None
+            ]
+            for piece in fresh:
+                piece.digest = blake3(piece.data or b"").hexdigest()
+            digest = state.get(live.names[0], "")
+            if digest and _equals(live, manifests[digest]):
+                live.digest = digest
+            else:
+                self.forget(live.names)
+                for piece in fresh:
+                    piece.digest = ""  # the store may not hold these bytes
+            for piece in fresh:
+                if piece.data is not None:
+                    self._pool.release(piece.data)
+                    piece.data = None
+
     def reset(self) -> None:
         """Look at everything next time, and rely on no bytes that were kept before."""
         self.live.clear()
@@ -469,6 +494,16 @@ class Capture:
         if piece is None or not piece.digest:
             piece = self._known[key] = Piece(data.nbytes, digest)
         return piece
+
+
+def _equals(live: Live, manifest: Component) -> bool:
+    return (
+        live.names == manifest.names
+        and live.inline == manifest.inline
+        and [p.digest for p in live.stream] == [digest for digest, _ in manifest.stream]
+        and [[p.digest for p in pieces] for _, _, pieces in live.buffers]
+        == [[digest for digest, _ in b.chunks] for b in manifest.buffers]
+    )
 
 
 @dataclass(slots=True)

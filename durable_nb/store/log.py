@@ -46,6 +46,8 @@ class History:
         self.execution = execution
         self._files = files
         self._read_chunk = read_chunk
+        # Before the records: a writer notes its head after it has published.
+        self._seen = files.signer.head(execution)
         self._listing = files.listing(execution)
         self._passed_over: dict[tuple[int, int], str] = {}
         self._rebuilt: tuple[int, dict[str, str]] | None = None
@@ -337,7 +339,7 @@ class History:
         return any(e.record.epoch == epoch and e.opened == self.epochs[epoch].digest for e in self.entries)
 
     def _rolled_back(self) -> str | None:
-        seen = self._files.signer.head(self.execution)
+        seen = self._seen
         if seen is None:
             return None
         place = "" if seen.store == self._files.objects.name else f" in {seen.store}"
