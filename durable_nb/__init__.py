@@ -99,7 +99,7 @@ def ignore(*names: str) -> None:
 
 def forget(*names: str) -> list[str]:
     """Remove variables from all history; returns the variables whose history goes with them."""
-    return session().forget(names)
+    return session().forget(names)[0]
 
 
 def register(kind: type, reduce: Callable[[Any], Any]) -> None:

@@ -57,7 +57,9 @@ class Settings:
         "names that are never kept (shell patterns, any case)",
         "names",
     )  # fmt: skip
-    ambient: tuple[str, ...] = _setting(("random", "numpy", "cwd"), "kinds of ambient state to keep", "names")
+    ambient: tuple[str, ...] = _setting(
+        ("random", "numpy", "cwd", "path"), "kinds of ambient state to keep", "names"
+    )
     max_block: float = _setting(
         2.0, "an automatic save that would hold up a cell longer is put off", "seconds"
     )

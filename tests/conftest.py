@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,8 +72,17 @@ class Notebook:
         return durable_nb.recover()
 
     def attempts(self) -> list[Mapping[str, Any]]:
-        records = durable_nb.session().history().records
-        return [r.body["attempt"] for r in records if r.body.get("attempt")]
+        """Every attempt; a plain cell's label is its source, which the log itself does not hold."""
+        session = durable_nb.session()
+        found = []
+        for record in session.history().records:
+            attempt = record.body.get("attempt")
+            if attempt and not attempt["node"] and record.body.get("cell"):
+                source = json.loads(session.repository.cell(record.body["cell"]))["source"]
+                attempt = {**attempt, "label": source.strip()}
+            if attempt:
+                found.append(attempt)
+        return found
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, NotFoundError, RefusedError
 from durable_nb.model import Component, ExecutionStatus
+from durable_nb.store.log import History
 from durable_nb.store.repository import Repository
 
 
@@ -39,33 +40,54 @@ def delete(keeper: Keeper, recovery: Recovery, version: int, *, force: bool) -> 
     keeper.note("retire", {"retire": [version]})
 
 
-def forget(keeper: Keeper, recovery: Recovery, names: Iterable[str]) -> list[str]:
+def forget(keeper: Keeper, names: Iterable[str]) -> tuple[list[str], list[str]]:
     """Remove variables from all history, with what shares objects with them and the cells that name them.
 
-    Returns the names of other variables whose history goes with them.
+    Goes through every execution of this user in the store. Returns the names of other variables whose
+    history goes with them, and the executions that could not be reached, with the reason.
     """
     wanted = set(names)
     keeper.policy.ignored |= wanted
-    history = recovery.history()
+    keeper.drain()
+    others: set[str] = set()
+    unreached: list[str] = []
+    for execution in keeper.repository.executions():
+        if not execution.trusted:
+            continue
+        try:
+            manifests, cells = _traces(keeper, keeper.repository.history(execution.id), wanted)
+            if not manifests and not cells:
+                continue
+            body = {"forget": {"names": sorted(wanted), "manifests": sorted(manifests), "cells": cells}}
+            if keeper.begun and execution.id == keeper.execution:
+                others = {n for m in manifests.values() for n in m.names} - wanted
+                keeper.note("forget", body)
+            else:
+                keeper.repository.annotate(execution.id, body)
+        except (DurableError, OSError) as error:
+            unreached.append(f"{execution.id} ({targets.explain(error)})")
+    keeper.capture.forget(n for n in (*wanted, *others) if n in keeper.capture.live)
+    if keeper.begun:
+        keeper.checkpoint("safety", {"description": f"after forgetting {', '.join(sorted(wanted))}"})
+    return sorted(others), unreached
+
+
+def _traces(keeper: Keeper, history: History, wanted: set[str]) -> tuple[dict[str, Component], list[str]]:
+    """Manifests of components that hold one of the variables, and cells that name one."""
     manifests: dict[str, Component] = {}
     for point in history.checkpoints().values():
         try:
-            state = history.state(point.version)
+            state = history.rebuild(point.version)
+            held = {d for n, d in state.items() if n in wanted} - history.forgotten
+            manifests.update(keeper.repository.components(held))
         except (DurableError, OSError):
-            continue
-        manifests.update(keeper.repository.components({d for n, d in state.items() if n in wanted}))
+            continue  # it cannot be read, and so holds nothing that could be
     cells = [
         record.body["cell"]
         for record in history.records
         if record.body.get("cell") and _mentions(keeper, record.body["cell"], wanted)
     ]
-    others = sorted({n for m in manifests.values() for n in m.names} - wanted)
-    keeper.capture.forget(n for n in (*wanted, *others) if n in keeper.capture.live)
-    keeper.note(
-        "forget", {"forget": {"names": sorted(wanted), "manifests": sorted(manifests), "cells": cells}}
-    )
-    keeper.checkpoint("safety", {"description": f"after forgetting {', '.join(sorted(wanted))}"})
-    return others
+    return manifests, cells
 
 
 def _mentions(keeper: Keeper, digest: str, names: set[str]) -> bool:

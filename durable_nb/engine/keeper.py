@@ -131,6 +131,15 @@ class Keeper:
         finally:
             writer.close()
 
+    def abandon(self) -> None:
+        """Give an execution up that was taken over and could not be continued: its end is not recorded."""
+        if self.writer is not None:
+            self.writer.close()
+        self.writer = self._saver = None
+        self.capture.reset()
+        self.execution = uuid4().hex[:12]
+        self.version = None
+
     def new(self) -> None:
         """Begin a new execution with the next commit; the variables stay as they are."""
         self.parent = self.execution if self.version is not None else self.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ class Opening:
     notes: list[str] = field(default_factory=list)
     result: RecoveryResult | None = None
     catch_up: resume.CatchUp | None = None
+    offered: bool = False
+    """the variables were not brought back unasked: `catch_up` begins when the user does that"""
     recovered: bool = False
     """whether this kernel continues an execution that was lost"""
 
@@ -43,6 +45,7 @@ class Past:
         self.candidates: list[Execution] = []
         """runs that began with the same cell, newest first, for a notebook that does not know its path"""
         self._load_cell: str | None = None
+        self._bound: set[str] = set()
 
     def open(self, bound: Iterable[str], load_cell: str | None) -> Opening:
         """Find this notebook's past, and take up an execution that was lost.
@@ -52,6 +55,7 @@ class Past:
             load_cell: digest of the source of the cell that loads the extension.
         """
         self._load_cell = load_cell
+        self._bound = set(bound)
         opening = Opening()
         keeper = self.keeper
         if keeper.notebook is None:
@@ -97,10 +101,20 @@ class Past:
         lifecycle.move(lifecycle.EXECUTION_MOVES, ExecutionStatus.INTERRUPTED, ExecutionStatus.RECOVERING)
         try:
             history = self.keeper.own(lost.id)
+            opening.recovered = True
+            self._bring_back(history, opening, bound)
         except FencedError:
             opening.notes.append("another kernel has just taken this notebook's execution over")
-            return
-        opening.recovered = True
+            self.keeper.abandon()
+        except (DurableError, OSError) as error:
+            opening.recovered = False
+            opening.notes.append(
+                f"execution {lost.id} was lost and cannot be recovered: {targets.explain(error)}; "
+                "this kernel begins an execution of its own (`%durable verify` tells more)"
+            )
+            self.keeper.abandon()
+
+    def _bring_back(self, history: History, opening: Opening, bound: set[str]) -> None:
         dead = self._record_lost(history)
         points = targets.newest(history)
         if not points:
@@ -108,10 +122,12 @@ class Past:
         offer = self._why_offered(history, points)
         if offer is None:
             opening.result = self.recovery.go(history, points, keep=bound, kind="recovery", lost=dead)
+            opening.catch_up = self._catch_up(history, opening.result.version, opening.result.failed)
         else:
-            self.recovery.bring(history)
+            opening.offered = True
             opening.notes.append(offer)
-        opening.catch_up = self._catch_up(history, opening.result)
+            self.recovery.offered = points[0].version
+            opening.catch_up = self._catch_up(history, points[0].version, ())
 
     def _why_offered(self, history: History, points: list[Checkpoint]) -> str | None:
         """Why the variables are not brought back unasked; None where they are."""
@@ -135,11 +151,12 @@ class Past:
             return sum(m.size for m in found.manifests.values())
         return 0
 
-    def _catch_up(self, history: History, result: RecoveryResult | None) -> resume.CatchUp | None:
-        version = result.version if result is not None else self.keeper.version
+    def _catch_up(
+        self, history: History, version: int | None, failed: Collection[str]
+    ) -> resume.CatchUp | None:
         if version is None:
             return None
-        cells = resume.recorded_cells(history, version)
+        cells = resume.recorded_cells(history, version, failed)
         first = int(bool(cells) and self._load_cell is not None and cells[0].source == self._load_cell)
         return resume.CatchUp(cells, version, at=first)
 
@@ -190,17 +207,39 @@ class Past:
                 break
         return opening
 
+    def _differing(self, execution: Execution) -> list[str]:
+        """Names bound before the load (parameters, say) that had another value when that run began."""
+        if not self._bound:
+            return []
+        keeper = self.keeper
+        history = keeper.repository.history(execution.id)
+        first = min(history.checkpoints())
+        began = targets.open_target(keeper.repository, history, first)
+        keeper.capture.settle_for(keeper.capture.take(), began.state, began.manifests)
+        known = [n for n in self._bound if n in began.state]
+        differs = [n for n in known if n not in keeper.capture.live or not keeper.capture.live[n].digest]
+        keeper.capture.reset()
+        return sorted(differs)
+
     def _take_up_again(self, execution: Execution, opening: Opening) -> None:
         lifecycle.move(lifecycle.EXECUTION_MOVES, execution.status, ExecutionStatus.RECOVERING)
+        differs = self._differing(execution)
+        if differs:
+            opening.notes.append(
+                f"the run {execution.id} is not continued: `{differs[0]}` had another value when it began"
+            )
+            return
         try:
             history = self.keeper.own(execution.id)
-        except FencedError:
+            dead = self._record_lost(history)
+            points = targets.newest(history)
+            opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
+        except (DurableError, OSError) as error:
+            opening.notes.append(f"the run {execution.id} cannot be continued: {targets.explain(error)}")
+            self.keeper.abandon()
             return
         opening.recovered = True
-        dead = self._record_lost(history)
-        points = targets.newest(history)
-        opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
-        opening.catch_up = self._catch_up(history, opening.result)
+        opening.catch_up = self._catch_up(history, opening.result.version, opening.result.failed)
         done = len(opening.catch_up.cells) if opening.catch_up else 0
         age = time.time() - execution.updated
         opening.notes.append(

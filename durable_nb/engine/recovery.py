@@ -22,6 +22,8 @@ class Recovery:
         self.keeper = keeper
         self._before: int | None = None
         self._moved = False
+        self.offered: int | None = None
+        """the version that was found after a loss and not brought back unasked"""
 
     def history(self) -> History:
         """The log of this execution; before it has begun, of the one that it follows.
@@ -58,6 +60,8 @@ class Recovery:
             UntrustedError: it is somebody else's.
             RefusedError: the execution's owner is alive.
         """
+        if wanted is None and execution is None:
+            wanted, self.offered = self.offered, self.offered if plan else None
         history = self._past(wanted, execution, force=force, plan=plan)
         points = targets.choose(history, wanted)
         if not points:
@@ -74,7 +78,7 @@ class Recovery:
                 )
             history = keeper.repository.history(history.execution)
         before = keeper.version
-        result = self.go(history, points, only=names, kind="rollback", extra={"from": before})
+        result = self.go(history, points, only=names, kind="rollback", body={"from": before})
         self._before, self._moved = before, True
         return result
 
@@ -126,7 +130,7 @@ class Recovery:
         keep: Iterable[str] = (),
         kind: str,
         lost: str | None = None,
-        extra: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> RecoveryResult:
         """Stage the first of `points` that holds, swap it in, and record that the state is another one."""
         keeper = self.keeper
@@ -148,13 +152,13 @@ class Recovery:
             for name in staged.loaded:
                 keeper.capture.live[name].content_digest = contents[name]
         now = keeper.live_digests()
-        body: dict[str, Any] = {
-            kind: {"to": target.version, "execution": history.execution, **(extra or {})},
+        told = {
+            kind: {"to": target.version, "execution": history.execution},
             "description": f"{kind} to v{target.version}",
         }
         keeper.commit(
             kind,
-            body,
+            {**told, **(body or {})},
             Snapshot(),
             assign={n: d for n, d in now.items() if base.get(n) != d},
             deleted=[n for n in base if n not in now],

@@ -7,7 +7,7 @@ that differs, and the one that was lost, runs on the state recorded just before 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,12 +95,16 @@ def lineage(history: History, version: int | None) -> list[Record]:
     return found[::-1]
 
 
-def recorded_cells(history: History, version: int | None) -> list[RecordedCell]:
-    """The finished cells that led to a version, in the order in which they ran."""
+def recorded_cells(history: History, version: int | None, failed: Collection[str] = ()) -> list[RecordedCell]:
+    """The finished cells that led to a version, in the order in which they ran.
+
+    `failed` are variables that could not be loaded: the cells that made them have to run.
+    """
     cells = []
+    done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
     for record in lineage(history, version):
         attempt = record.body.get("attempt")
-        if attempt is None or attempt["status"] != NodeStatus.COMPLETED:
+        if attempt is None or attempt["status"] not in done:
             continue
         cells.append(
             RecordedCell(
@@ -110,7 +114,7 @@ def recorded_cells(history: History, version: int | None) -> list[RecordedCell]:
                 attempt.get("setup", False),
                 record.body.get("cell"),
                 attempt["seconds"],
-                bool(attempt.get("unsaved")),
+                bool(attempt["unsaved"]) or not record.body["state"]["set"].keys().isdisjoint(failed),
             )
         )
     return cells

@@ -18,7 +18,14 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.opening import Opening, Past
 from durable_nb.engine.recovery import Recovery
 from durable_nb.engine.saver import Ticket
-from durable_nb.errors import DurableError, FencedError, NodeError, NotFoundError, StoreError
+from durable_nb.errors import (
+    DurableError,
+    FencedError,
+    NodeError,
+    NotFoundError,
+    RefusedError,
+    StoreError,
+)
 from durable_nb.model import Checkpoint, ExecutionStatus, NodeStatus, RecoveryResult, canonical
 from durable_nb.state import access
 from durable_nb.state.capture import Live, Snapshot, is_pseudo
@@ -42,13 +49,13 @@ class Cell:
     after: tuple[str, ...] = ()
     sync: bool = False
     cell_id: str | None = None
+    count: int | None = None
+    """the number in front of it"""
 
     @property
     def label(self) -> str:
-        """The node's name, or the first line that says something."""
-        lines = (line.strip() for line in self.source.splitlines())
-        said = (line[:60] for line in lines if line and not line.startswith("#"))
-        return self.node or next(said, "(empty)")
+        """The node's name, or its number: the text stays out of the log, where `forget` cannot reach it."""
+        return self.node or f"cell [{self.count or ' '}]"
 
     @property
     def digest(self) -> str:
@@ -102,6 +109,8 @@ class Session:
         self.seen_nodes: dict[str, str | None] = {}
         """nodes that came up in this kernel, with the cell's id"""
         self._preface: Cell | None = None
+        self._yours: tuple[str, ...] = ()
+        self._offered: resume.CatchUp | None = None
         self._must_run: set[str] = set()
         self._last_status = NodeStatus.COMPLETED
 
@@ -135,7 +144,11 @@ class Session:
 
     def _opened(self, opening: Opening) -> Opening:
         self.recovered = self.recovered or opening.recovered
-        self.catch_up = opening.catch_up or self.catch_up
+        if opening.offered:
+            self._offered = opening.catch_up
+        else:
+            self.catch_up = opening.catch_up or self.catch_up
+        self._yours = opening.result.yours if opening.result is not None else ()
         return opening
 
     def close(self, timeout: float = 2.0) -> None:
@@ -182,24 +195,40 @@ class Session:
         try:
             self._check_node(cell)
         except NodeError as error:
+            self._last_status = NodeStatus.FAILED
             return Arrival(notes=tuple(notes), error=error)
         forced = cell.node in self._must_run
         answer = self._answer(cell, forced=forced)
-        if answer.verdict is resume.Verdict.PUT_BACK and answer.cell is not None:
-            if self._follow(cell, answer.cell, notes):
-                return self._put_back(cell, answer.cell.cell, notes)
-            answer = resume.Answer(resume.Verdict.RUN)
-        rerun = answer.cell if answer.verdict is resume.Verdict.RERUN else None
-        if answer.before is not None:
-            self._step_back(answer.before, notes, told=rerun is None)
+        try:
+            if answer.verdict is resume.Verdict.PUT_BACK and answer.cell is not None:
+                if self._follow(cell, answer.cell, notes):
+                    return self._put_back(cell, answer.cell.cell, notes)
+                answer = resume.Answer(resume.Verdict.RUN)
+            rerun = answer.cell if answer.verdict is resume.Verdict.RERUN else None
+            if answer.before is not None:
+                self._step_back(answer.before, notes, told=rerun is None)
+        except (DurableError, OSError) as error:
+            return self._stuck(error, notes)
         if cell.node:
             reused = None if rerun or forced else self._reuse(cell, notes)
             if reused is not None:
                 return reused
             self.seen_nodes[cell.node] = cell.cell_id
             self._must_run.discard(cell.node)
+        self._offered = None if not cell.setup else self._offered
         self._start(cell, rerun)
         return Arrival(notes=tuple(notes))
+
+    def _stuck(self, error: Exception, notes: list[str]) -> Arrival:
+        """The state that a cell belongs on cannot be had: it does not run on another one unasked."""
+        self._last_status = NodeStatus.FAILED
+        if self.catch_up is not None:
+            self.catch_up.active = False
+        refused = RefusedError(
+            f"the state before this cell cannot be brought back ({targets.explain(error)}), "
+            "so it did not run; run it again to run it on what is live"
+        )
+        return Arrival(notes=tuple(notes), error=refused)
 
     def _answer(self, cell: Cell, *, forced: bool) -> resume.Answer:
         if self.catch_up is None:
@@ -255,9 +284,12 @@ class Session:
         if running.rerun is not None and done:
             self._forward(running.rerun, running.access)
             return None
-        if self.catch_up is not None and self.catch_up.active and running.cell.setup:
-            self.note_unseen("imports ran during catch-up")
-            return None
+        if self.catch_up is not None and self.catch_up.active:
+            if running.rerun is not None:
+                self.catch_up.active = False  # what comes after was recorded on what is missing now
+            elif running.cell.setup:
+                self.note_unseen("imports ran during catch-up")
+                return None
         keeper, cell = self.keeper, running.cell
         because = keeper.unseen or (f"`{cell.node}` is a node" if cell.node else None)
         with keeper.undisturbed() as take:
@@ -291,7 +323,7 @@ class Session:
             after=list(cell.after),
             scan=why,
             inputs={name: live.digest for name, live in running.inputs.items()},
-            unsaved=sorted(n for live in shot.unsaved for n in live.names),
+            unsaved=sorted(shot.remade | self.keeper.capture.advanced(running.access.names)),
             cell_id=cell.cell_id,
         )
 
@@ -343,6 +375,12 @@ class Session:
         False where that would replace what the remade variable was made from: a plain cell then runs.
         """
         known = self.catch_up
+        if known is not None and self._yours and not cell.setup:
+            self._yours = ()
+            moved = self.recovery.move(self.keeper.execution, known.version)
+            notes.append(
+                f"durable_nb: {', '.join(moved)} brought back too: this run continues the recorded one"
+            )
         if known is None or not known.remade:
             return True
         replaced = self.recovery.differing(self.keeper.execution, recorded.version)
@@ -386,10 +424,21 @@ class Session:
     def _bring_node(self, cell: Cell, history: History, version: int, notes: list[str]) -> Arrival | None:
         record = next(r for r in history.records if r.number == version)
         delta = record.body["state"]
-        names = [n for n in (*delta["set"], *delta["del"]) if not is_pseudo(n)]
+        # A second run with the same result changed nothing: all that its attempts ever changed is its result.
+        deltas = [
+            r.body["state"] for r in history.records
+            if r.kind == "node" and r.number <= version and r.body["attempt"]["node"] == cell.node
+        ]  # fmt: skip
+        state = history.state(version)
+        names = {n for d in deltas for n in d["set"] if n in state} | set(delta["del"])
         point = history.checkpoints()[version]
+        attempt = {**record.body["attempt"], "n": 0, "status": str(NodeStatus.REUSED)}
+        lifecycle.move(lifecycle.NODE_MOVES, None, NodeStatus.REUSED)
+        body = {"node": cell.node, "attempt": attempt, "cell": record.body.get("cell")}
         try:
-            result = self.recovery.go(history, [point], only=names, kind="reuse", extra={"node": cell.node})
+            result = self.recovery.go(
+                history, [point], only=[n for n in names if not is_pseudo(n)], kind="reuse", body=body
+            )
         except (DurableError, OSError) as error:
             notes.append(f"durable_nb: `{cell.node}` runs again: {targets.explain(error)}")
             return None
@@ -423,7 +472,8 @@ class Session:
             attempt = record.body.get("attempt")
             if attempt and attempt["node"]:
                 last[attempt["node"]] = attempt["status"]
-        return {node for node, status in last.items() if status == NodeStatus.COMPLETED}
+        done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
+        return {node for node, status in last.items() if status in done}
 
     def checkpoint(self, description: str = "") -> Checkpoint:
         """Keep everything now, by hand: safe when it returns, and pinned.
@@ -462,7 +512,9 @@ class Session:
         """Make an earlier state live again (see `Recovery.recover`); catch-up ends."""
         result = self.recovery.recover(wanted, only=only, plan=plan, execution=execution, force=force)
         if not plan:
-            self.catch_up = None
+            accepted = wanted is None and only is None and execution is None
+            self.catch_up = self._offered if accepted else None
+            self._offered = None
         return result
 
     def undo(self) -> RecoveryResult:
@@ -485,9 +537,9 @@ class Session:
         """Remove a checkpoint (see `housekeeping.delete`)."""
         housekeeping.delete(self.keeper, self.recovery, version, force=force)
 
-    def forget(self, names: Iterable[str]) -> list[str]:
+    def forget(self, names: Iterable[str]) -> tuple[list[str], list[str]]:
         """Remove variables from all history (see `housekeeping.forget`)."""
-        return housekeeping.forget(self.keeper, self.recovery, names)
+        return housekeeping.forget(self.keeper, names)
 
     def clear(self) -> int:
         """Remove everything that was kept of this notebook; returns the bytes given back."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from durable_nb import config
 from durable_nb.engine import housekeeping
 from durable_nb.engine import target as targets
-from durable_nb.errors import NotFoundError, RefusedError, UsageError
+from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
+from durable_nb.model import Record
 from durable_nb.shell import whereami
 from durable_nb.ui import render
 
@@ -50,8 +51,24 @@ def _log(extension: Extension, _args: list[str]) -> render.Rendered:
     for record in extension.session.history().records:
         attempt = record.body.get("attempt")
         if attempt:
-            rows.append({**attempt, "version": record.number if "state" in record.body else None})
+            version = record.number if "state" in record.body else None
+            rows.append(
+                {**attempt, "label": _first_line(extension, record, attempt["label"]), "version": version}
+            )
     return render.attempts(rows)
+
+
+def _first_line(extension: Extension, record: Record, label: str) -> str:
+    """What a person knows a plain cell by: the first line that says something."""
+    digest = record.body.get("cell")
+    if record.body["attempt"]["node"] or not digest:
+        return label
+    try:
+        source = json.loads(extension.session.repository.cell(digest))["source"]
+    except (DurableError, OSError):
+        return label
+    lines = (line.strip() for line in source.splitlines())
+    return next((line[:60] for line in lines if line and not line.startswith("#")), label)
 
 
 def _list(extension: Extension, _args: list[str]) -> render.Rendered:
@@ -140,12 +157,14 @@ def _forget(extension: Extension, args: list[str]) -> None:
     if not args:
         raise UsageError("%durable forget NAME…: which variables?")
     session = extension.session
-    others = session.forget(args)
+    others, unreached = session.forget(args)
     freed = housekeeping.collect(session.repository)
     print(
         f"durable_nb: {', '.join(args)} removed from all history, with the recorded text of the cells that "
         f"name {'it' if len(args) == 1 else 'them'} ({render.amount(freed)} given back)"
     )
+    for execution in unreached:
+        print(f"durable_nb: not removed from execution {execution}")
     if others:
         print(f"durable_nb: the history of {', '.join(others)} went with it, since they shared objects")
 

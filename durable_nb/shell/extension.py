@@ -53,7 +53,10 @@ def load(shell: InteractiveShell) -> None:
     try:
         extension.install()
     except Exception:
-        unload(shell)
+        del _loaded[id(shell)]
+        if hasattr(extension, "session"):
+            extension.session.keeper.abandon()
+        extension.uninstall()
         raise
 
 
@@ -88,6 +91,8 @@ def _directive_line(_line: str) -> None:
 def _put_back_line(_line: str) -> object | None:
     """Stands in for the body of a cell that is put back: shows what it had shown."""
     extension = list(_loaded.values())[-1]
+    if extension.arrival.error is not None:
+        raise extension.arrival.error
     return replay(extension.shell, [dict(o) for o in extension.arrival.outputs])
 
 
@@ -261,7 +266,7 @@ class Extension:
             return
         for note in self.arrival.notes:
             print(note)
-        self._gate.armed = self.arrival.put_back
+        self._gate.armed = self.arrival.put_back or (self.arrival.error is not None and cell.node is None)
         if not self.arrival.put_back:
             self.recorder.start()
 
@@ -295,6 +300,7 @@ class Extension:
             after,
             sync,
             getattr(info, "cell_id", None),
+            self.shell.execution_count,
         )
 
     def after_cell(self, result: Any) -> None:
@@ -375,6 +381,8 @@ class _Gate(ast.NodeTransformer):
         if not self.armed or not isinstance(node, ast.Module):
             return node
         self.armed = False
+        if self._extension.arrival.error is not None:
+            node.body.clear()
         return directive.reduced(node)
 
 

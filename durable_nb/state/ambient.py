@@ -45,10 +45,18 @@ def _cwd_read() -> str | None:
         return None
 
 
+def _path_write(entries: list[str]) -> None:
+    sys.path.extend(entry for entry in entries if entry not in sys.path)
+
+
+FIRST = (PREFIX + "cwd", PREFIX + "path")
+"""Put back before anything is loaded: the user's own modules are found through them."""
+
 KINDS: dict[str, Kind] = {
     "random": Kind("the generator of `random`", random.getstate, random.setstate),
     "numpy": Kind("NumPy's global random generator", _numpy_read, _numpy_write),
     "cwd": Kind("the working directory", _cwd_read, os.chdir),
+    "path": Kind("additions to sys.path", lambda: [p for p in sys.path if type(p) is str], _path_write),
 }
 
 

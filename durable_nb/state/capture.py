@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from blake3 import blake3
@@ -92,6 +93,8 @@ class Snapshot:
     deleted: list[str] = field(default_factory=list)
     unsaved: list[Live] = field(default_factory=list)
     """components that cannot be kept, and could or did not exist before"""
+    remade: set[str] = field(default_factory=set)
+    """names that were bound to something that cannot be kept"""
     partial: bool = False
     """only touched names were looked at"""
     borrowed: bool = False
@@ -132,6 +135,10 @@ class Capture:
         self._pool = pool
         self._known: WeakValueDictionary[tuple[int, int], Piece] = WeakValueDictionary()
         self._snapshot = Snapshot()
+        self._detached: set[str] = set()
+        """detached classes that this capture has looked at"""
+        self._rebound: set[str] = set()
+        """names that were bound since the capture before"""
 
     # -- what to look at -------------------------------------------------------------------------
 
@@ -158,6 +165,12 @@ class Capture:
             fresh = {n for n in fresh - found if not is_pseudo(n)}
         return found, reason
 
+    def advanced(self, names: Iterable[str]) -> set[str]:
+        """Iterators among what was touched that cannot be kept: using them has changed them."""
+        found, _ = self.touched(names)
+        lost = (n for n in found if n in self.live and self.live[n].unsaved is not None)
+        return {n for n in lost if hasattr(type(self.space.get(n)), "__next__")}
+
     # -- the capture -----------------------------------------------------------------------------
 
     def take(self, touched: Iterable[str] | None = None, only_under: int | None = None) -> Snapshot:
@@ -178,6 +191,7 @@ class Capture:
     def _take(self, touched: Iterable[str] | None, only_under: int | None) -> Snapshot:
         start = time.perf_counter()
         self._snapshot = shot = Snapshot(partial=touched is not None)
+        self._detached.clear()
         values = {name: self.space[name] for name in self.visible() if name in self.space}
         gone = [name for name in self.live if name not in values and not is_pseudo(name)]
         shot.deleted.extend(gone)
@@ -212,6 +226,7 @@ class Capture:
                 look.add(name)
             elif live.atom is None and (names is None or name in names):
                 look.add(name)
+        self._rebound = rebound
         # A definition that was rebound or deleted changes what its dependents refer to.
         for name, live in self.live.items():
             if name in values and not rebound.isdisjoint(live.refs):
@@ -300,6 +315,8 @@ class Capture:
         before = self.live.get(name)
         if before is None or before.unsaved is None:
             self._snapshot.unsaved.append(live)
+        if name in self._rebound:
+            self._snapshot.remade.add(name)
         return live
 
     def _hashed(self, values: Mapping[str, Any], dumped: pickling.Dump, limit: int | None) -> Live:
@@ -364,18 +381,20 @@ class Capture:
             piece.data = copied
 
     def _detach(self, cls: type) -> str:
-        """Pickle a class that lost its name as a component of its own; returns its pseudo-name."""
-        for name, known in self.classes.items():
-            if known is cls and name in self.live:
-                return name
-        root = cls.__qualname__.partition(".")[0]
-        dumped = pickling.dump_values({root: cls}, self.space, self._detach)
-        name = f"{DETACHED}{xxh3_128_intdigest(dumped.stream):032x}"
-        self.classes[name] = cls
-        if name not in self.live:
+        """Keep a class that lost its name as a component of its own; returns its pseudo-name."""
+        name = next((n for n, known in self.classes.items() if known is cls), None)
+        if name is None:
+            name = f"{DETACHED}{uuid4().hex}"
+            self.classes[name] = cls
+        if name not in self._detached:
+            self._detached.add(name)
+            root = cls.__qualname__.partition(".")[0]
+            dumped = pickling.dump_values({root: cls}, self.space, self._detach)
             live = self._hashed({name: cls}, dumped, None)
-            self.live[name] = live
-            self._snapshot.changed.append(live)
+            before = self.live.get(name)
+            if before is None or not before.same_bytes(live):
+                self.live[name] = live
+                self._snapshot.changed.append(live)
         return name
 
     # -- settling --------------------------------------------------------------------------------
@@ -392,7 +411,7 @@ class Capture:
             else:
                 self.live[name] = live
                 changed.add(live)
-        moved = {n for live in changed for n in live.names} | set(shot.deleted)
+        moved = {n for live in (*changed, *shot.changed) for n in live.names} | set(shot.deleted)
         for live in {live for live in self.live.values() if live.refs}:
             live.reaches = self._closure(live.refs)
             if not moved.isdisjoint(live.reaches):

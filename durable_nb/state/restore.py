@@ -154,11 +154,20 @@ def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: C
             if name in todo.load:
                 staged.values[name] = value
                 staged.loaded[name] = (manifest, digest, pieces)
-                if _rank(manifest) < _DATA and not is_pseudo(name):
+                if name in ambient.FIRST:
+                    _put_ambient(name, value, staged.failed)
+                elif _rank(manifest) < _DATA and not is_pseudo(name):
                     # What loads after it may call it.
                     staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
                     capture.space[name] = value
     return staged
+
+
+def _put_ambient(name: str, value: Any, failed: dict[str, str]) -> None:
+    try:
+        ambient.write(name, value)
+    except Exception as error:
+        failed[name] = f"{type(error).__name__}: {error}"
 
 
 def discard(staged: Staged, capture: Capture) -> None:
@@ -175,7 +184,9 @@ _DATA = 2
 
 
 def _rank(manifest: Component) -> int:
-    """Modules come before definitions, definitions before what uses them."""
+    """Where modules are found comes first; modules before definitions, definitions before what uses them."""
+    if manifest.names[0] in ambient.FIRST:
+        return -1
     kinds = set(manifest.types.values())
     if kinds <= {"module"}:
         return 0
@@ -188,10 +199,8 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
     values: dict[str, Any] = {}
     for name, value in staged.values.items():
         if name.startswith(ambient.PREFIX):
-            try:
-                ambient.write(name, value)
-            except Exception as error:
-                outcome.failed[name] = f"{type(error).__name__}: {error}"
+            if name not in ambient.FIRST:
+                _put_ambient(name, value, outcome.failed)
         elif name.startswith(DETACHED):
             capture.classes[name] = value
         else:

@@ -169,7 +169,11 @@ class Repository:
         return writer
 
     def retire(self, execution: str, versions: Iterable[int]) -> None:
-        """Mark checkpoints of an execution that nobody owns any more as removed.
+        """Mark checkpoints of an execution that nobody owns any more as removed (see `annotate`)."""
+        self.annotate(execution, {"retire": list(versions)})
+
+    def annotate(self, execution: str, body: Mapping[str, Any]) -> None:
+        """Add a record that is no checkpoint to an execution that nobody owns any more.
 
         FencedError if somebody owns it after all; DamagedError if its newest record does not hold.
         """
@@ -193,7 +197,7 @@ class Repository:
                     # Removing old checkpoints does not make an old run the newest one.
                     "time": head.time,
                     "kind": "end" if ended else "note",
-                    "body": {**ended, "retire": list(versions)},
+                    "body": {**ended, **body},
                 }
             )
         except ObjectExistsError:
