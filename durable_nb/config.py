@@ -58,7 +58,10 @@ class Settings:
         "names",
     )  # fmt: skip
     ambient: tuple[str, ...] = _setting(
-        ("random", "numpy", "cwd", "path"), "kinds of ambient state to keep", "names"
+        ("random", "numpy", "cwd", "path"),
+        "kinds of ambient state to keep",
+        "names",
+        ("random", "numpy", "cwd", "path"),
     )
     max_block: float = _setting(
         2.0, "an automatic save that would hold up a cell longer is put off", "seconds"
@@ -130,11 +133,14 @@ def _amount(value: Any, units: Mapping[str, float], example: str) -> float:
     return number * units[unit]
 
 
-def _names(value: Any, _choices: tuple[str, ...]) -> tuple[str, ...]:
+def _names(value: Any, choices: tuple[str, ...]) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not all(isinstance(item, str) for item in items):
         raise TypeError("it is a list of names")
-    return tuple(item.strip() for item in items if item.strip())
+    names = tuple(item.strip() for item in items if item.strip())
+    if choices and not set(names) <= set(choices):
+        raise ValueError(f"it is some of {', '.join(choices)}")
+    return names
 
 
 def _count(value: Any, _choices: tuple[str, ...]) -> int:

@@ -83,8 +83,9 @@ class Keeper:
 
     def apply(self, settings: Settings) -> None:
         """Other settings hold from now on (but `pool` and `ambient`, which hold from the next load)."""
+        if settings.enabled != self.settings.enabled:
+            self.enabled = settings.enabled
         self.settings = self.policy.settings = settings
-        self.enabled = settings.enabled
         self.repository.compression, self.repository.min_free = settings.compression, settings.min_free
         if self.writer is not None:
             self.writer.compression, self.writer.min_free = settings.compression, settings.min_free
@@ -214,7 +215,15 @@ class Keeper:
         ticket.then = self._tidy
         self.unseen = None
         self._deleted = set()
-        return self._saver.submit(ticket)
+        self._saver.submit(ticket)
+        if shot.borrowed:
+            # The writer reads the user's own memory: no code may run before it is done.
+            try:
+                ticket.wait()
+            except KeyboardInterrupt:
+                ticket.wait()
+                raise
+        return ticket
 
     def checkpoint(self, kind: str, body: Mapping[str, Any]) -> Ticket:
         """Keep everything now; safe, or failed, when it returns."""
@@ -263,6 +272,10 @@ class Keeper:
         self.version = target.version
         if self.writer is not None:
             self.writer.set_state(target.version, target.state, contents)
+
+    def missing(self, names: Iterable[str]) -> None:
+        """The version that the writer stands at has these, and the namespace may not."""
+        self._deleted.update(names)
 
     def live_digests(self) -> dict[str, str]:
         """name -> manifest digest of everything that is live and kept."""

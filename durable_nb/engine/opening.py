@@ -65,8 +65,18 @@ class Past:
         opening.notes.extend(keeper.repository.vanished(str(keeper.notebook)))
         keeper.repository.forget_vanished(str(keeper.notebook))
         past = [e for e in keeper.repository.executions() if e.notebook == str(keeper.notebook)]
-        if past:
+        mine = [e for e in past if e.trusted]
+        if past and not past[0].trusted:
             self._look_at(past[0], opening, set(bound))
+        if mine:
+            self._look_at(mine[0], opening, set(bound))
+        for older in mine[1:]:
+            lost = older.status is ExecutionStatus.INTERRUPTED and older.liveness is Liveness.DEAD
+            if lost and older.head and not opening.recovered:
+                opening.notes.append(
+                    f"execution {older.id} of this notebook was lost too: `%recover --execution {older.id}`"
+                )
+                break
         return opening
 
     def _look_at(self, last: Execution, opening: Opening, bound: set[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import threading
-from collections.abc import Callable
 
 from durable_nb.config import Settings
 from durable_nb.state import access
@@ -124,6 +123,3 @@ def _is_users(task: asyncio.Task[object]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     file = getattr(code, "co_filename", "")
     return "ipykernel_" in file or file.startswith("<")
-
-
-Say = Callable[[str], None]

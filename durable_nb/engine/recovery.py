@@ -11,7 +11,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.errors import DurableError, NotFoundError, RefusedError
 from durable_nb.model import Checkpoint, ExecutionStatus, RecoveryResult
 from durable_nb.state import restore
-from durable_nb.state.capture import Snapshot, is_pseudo
+from durable_nb.state.capture import Live, Snapshot, is_pseudo
 from durable_nb.store.log import History
 
 
@@ -24,6 +24,10 @@ class Recovery:
         self._moved = False
         self.offered: int | None = None
         """the version that was found after a loss and not brought back unasked"""
+
+    def reset(self) -> None:
+        """Another execution begins: there is nothing to undo in it."""
+        self._before, self._moved, self.offered = None, False, None
 
     def history(self) -> History:
         """The log of this execution; before it has begun, of the one that it follows.
@@ -63,7 +67,13 @@ class Recovery:
         if wanted is None and execution is None:
             wanted, self.offered = self.offered, self.offered if plan else None
         history = self._past(wanted, execution, force=force, plan=plan)
-        points = targets.choose(history, wanted)
+        try:
+            points = targets.choose(history, wanted)
+        except NotFoundError:
+            if execution is not None or self.keeper.parent is None:
+                raise
+            history = self.keeper.repository.history(self.keeper.parent)
+            points = targets.choose(history, wanted)
         if not points:
             raise NotFoundError("nothing was kept of this notebook yet")
         names = list(only) if only is not None else None
@@ -95,7 +105,8 @@ class Recovery:
     def _past(self, wanted: str | int | None, execution: str | None, *, force: bool, plan: bool) -> History:
         keeper = self.keeper
         if execution is None or (keeper.begun and execution == keeper.execution):
-            if keeper.parent is not None and wanted is None and not self._moved:
+            only_imports = all(t == "module" for x in keeper.capture.live.values() for t in _kinds(x))
+            if keeper.parent is not None and wanted is None and not self._moved and only_imports:
                 # This run has only begun: what a person wants back is the one before.
                 return keeper.repository.history(keeper.parent)
             return self.history()
@@ -192,7 +203,9 @@ class Recovery:
         """Continue an execution without loading its state: the writer stands at its newest checkpoint."""
         for point in targets.newest(history):
             try:
-                self.keeper.stand_at(targets.open_target(self.keeper.repository, history, point.version))
+                target = targets.open_target(self.keeper.repository, history, point.version)
+                self.keeper.stand_at(target)
+                self.keeper.missing(target.state)
             except (DurableError, OSError):
                 continue
             return
@@ -240,3 +253,7 @@ class Recovery:
             bytes=todo.bytes,
             planned=planned,
         )
+
+
+def _kinds(live: Live) -> list[str]:
+    return [kind for name, kind in live.types.items() if not is_pseudo(name)]

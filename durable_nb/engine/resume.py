@@ -152,6 +152,11 @@ class CatchUp:
             return Answer(Verdict.RUN)  # the newest state is live, and is the one to work on
         return Answer(Verdict.RUN, before=self._before(self.at))
 
+    def place(self) -> tuple[float, float]:
+        """The versions between which catch-up stands: of the last cell that came, and of the next one."""
+        before = self.cells[self.at - 1].version if self.at else 0
+        return before, self.cells[self.at].version if self.at < len(self.cells) else float("inf")
+
     def _match(self, source: str) -> int | None:
         """The next recorded cell, past imports and magics that did not come again."""
         for index in range(self.at, len(self.cells)):
@@ -177,6 +182,8 @@ def why_stale(attempt: Mapping[str, Any], source: str, inputs: Mapping[str, str]
     if attempt["source"] != source:
         return f"source of `{node}` changed"
     for name, digest in attempt["inputs"].items():
+        if not digest:
+            return f"input `{name}` cannot be kept, so it cannot be compared"
         if inputs.get(name) != digest:
             return f"input `{name}` differs" if name in inputs else f"input `{name}` is gone"
     return None

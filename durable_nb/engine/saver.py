@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Ticket:
     record: Record | None = None
     error: DurableError | None = None
     """why it is not kept"""
-    flush_error: OSError | None = None
+    flush_error: DurableError | None = None
     """why it is kept, and not safe"""
     seconds: float = 0.0
     """from the hand-over until it was kept"""
@@ -46,11 +47,10 @@ class Ticket:
         """Wait until it is kept (or safe) or has failed; False where the time ran out."""
         return (self._safe if safe else self._kept).wait(timeout)
 
-    def finish(self, *, safe: bool, error: DurableError | None = None) -> None:
-        """Note how far it came. Called by the writer's thread only."""
-        self.error = self.error or error
+    def finish(self, *, safe: bool) -> None:
+        """Wake who waits. Called by the writer's thread only."""
         self._kept.set()
-        if safe or error is not None:
+        if safe:
             self._safe.set()
 
 
@@ -104,7 +104,8 @@ class Saver:
                 if self._next is None:
                     return
                 ticket, self._next = self._next, None
-            self._commit(ticket)
+            with contextlib.suppress(Exception):  # whoever waits was told by the ticket
+                self._commit(ticket)
 
     def _commit(self, ticket: Ticket) -> None:
         start = time.perf_counter()
@@ -115,17 +116,21 @@ class Saver:
                 ticket.kept_then()
         except BaseException as error:
             # The thread must not die of it, and nobody may wait for ever.
-            known = (
-                error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")
-            )
-            ticket.finish(safe=True, error=known)
-            self._failed(ticket)
+            ticket.error = _ours(error)
+            try:
+                self._failed(ticket)  # before anybody who waits goes on
+            finally:
+                ticket.finish(safe=True)
             return
         ticket.finish(safe=False)
         try:
             self.writer.safe()
-        except OSError as error:
-            ticket.flush_error = error  # the next commit flushes both
+        except BaseException as error:
+            ticket.flush_error = _ours(error)  # the next commit flushes both
         ticket.finish(safe=True)
         if ticket.then is not None:
             ticket.then()
+
+
+def _ours(error: BaseException) -> DurableError:
+    return error if isinstance(error, DurableError) else StoreError(f"{type(error).__name__}: {error}")

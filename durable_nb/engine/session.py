@@ -160,6 +160,7 @@ class Session:
         """Begin a new execution whose parent is this one; the variables stay as they are."""
         self.close()
         self.keeper.new()
+        self.recovery.reset()
         self.recovered = False
         self.catch_up = None
         self.seen_nodes.clear()
@@ -303,7 +304,7 @@ class Session:
         keeper.announce(shot)
         if cell.sync or keeper.settings.durability == "sync":
             ticket.wait(safe=True)
-        elif shot.borrowed or (cell.node and keeper.policy.waits(seconds, shot.new_bytes)):
+        elif cell.node and keeper.policy.waits(seconds, shot.new_bytes):
             ticket.wait()
         return ticket
 
@@ -322,7 +323,7 @@ class Session:
             setup=cell.setup,
             after=list(cell.after),
             scan=why,
-            inputs={name: live.digest for name, live in running.inputs.items()},
+            inputs={n: live.digest if live.unsaved is None else "" for n, live in running.inputs.items()},
             unsaved=sorted(shot.remade | self.keeper.capture.advanced(running.access.names)),
             cell_id=cell.cell_id,
         )
@@ -483,12 +484,11 @@ class Session:
         """
         if self.catch_up is not None and self.catch_up.active:
             # Run All comes by a checkpoint that was made before the loss.
-            points = self.recovery.history().checkpoints().values()
-            made = [
-                p for p in points if p.kind == "manual" and p.description == description and not p.retired
-            ]
-            if made:
-                return made[-1]
+            after, before = self.catch_up.place()
+            for point in self.recovery.history().checkpoints().values():
+                here = after < point.version < before and point.kind == "manual" and not point.retired
+                if here and point.description == description:
+                    return point
         ticket = self.keeper.checkpoint("manual", {"description": description, "pinned": True})
         if ticket.record is None:
             raise ticket.error or StoreError("the checkpoint was not made")
@@ -544,6 +544,7 @@ class Session:
     def clear(self) -> int:
         """Remove everything that was kept of this notebook; returns the bytes given back."""
         freed = housekeeping.clear(self.keeper)
+        self.recovery.reset()
         self.recovered, self.catch_up = False, None
         self.seen_nodes.clear()
         return freed

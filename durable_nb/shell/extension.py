@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from durable_nb import config
 from durable_nb.engine.session import Arrival, Cell, Session
-from durable_nb.errors import DurableError, NotFoundError, UsageError
+from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import NodeStatus
 from durable_nb.shell import directive, whereami
 from durable_nb.shell.completion import Matcher
@@ -260,15 +260,25 @@ class Extension:
                 return
             cell = self._cell(info, transformed, tree)
             self.arrival = self._refused(info) or self.session.arrive(cell)
+        except KeyboardInterrupt:
+            # IPython would run the body all the same, perhaps on a state that was moved half-way.
+            self.arrival = Arrival(error=RefusedError("interrupted before the cell ran: run it again"))
         except Exception as error:
             self._warn("this cell is not recorded", error)
+            self.session.note_unseen("a cell was not recorded")
             self._info = None
             return
         for note in self.arrival.notes:
             print(note)
-        self._gate.armed = self.arrival.put_back or (self.arrival.error is not None and cell.node is None)
+        self._gate.armed = self.arrival.put_back or (
+            self.arrival.error is not None and not self._is_node(info)
+        )
         if not self.arrival.put_back:
             self.recorder.start()
+
+    def _is_node(self, info: Any) -> bool:
+        """Whether the directive line is there to raise what refuses the cell."""
+        return directive.find(info.raw_cell) is not None
 
     def _refused(self, info: Any) -> Arrival | None:
         try:
@@ -321,9 +331,11 @@ class Extension:
             self.session.finish(self._status(result), outputs)
         except KeyboardInterrupt:
             self._info = None
+            self.session.note_unseen("a save was interrupted")
             self.say("durable_nb: the save of this cell was interrupted; it is made after the next cell")
         except Exception as error:
             self._info = None
+            self.session.note_unseen("a save failed")
             self._warn("this cell's result is not kept", error)
 
     def _loaded_by(self, result: Any) -> None:

@@ -102,11 +102,6 @@ class Snapshot:
     new_bytes: int = 0
     seconds: float = 0.0
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing changed."""
-        return not self.changed and not self.deleted
-
 
 class Capture:
     """Follows one namespace.
@@ -269,11 +264,14 @@ class Capture:
 
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:
         """One component, or, where a part of it refuses, that part as unsaved and the rest."""
+        start = time.perf_counter()
         made = self._try({name: values[name] for name in names}, limit)
         if isinstance(made, Live):
             return [made]
         if len(names) == 1:
-            return [self._unsaved(names[0], values[names[0]], made)]
+            refused = self._unsaved(names[0], values[names[0]], made)
+            refused.seconds = time.perf_counter() - start
+            return [refused]
         errors = {name: self._refusal(values[name], name) for name in names}
         good = {name: values[name] for name, error in errors.items() if error is None}
         found = [self._unsaved(n, values[n], e) for n, e in errors.items() if e is not None]
@@ -306,13 +304,15 @@ class Capture:
         return None
 
     def _unsaved(self, name: str, value: Any, error: BaseException) -> Live:
+        before = self.live.get(name)
         if isinstance(error, _PutOffError):
             reason = str(error)
+        elif before is not None and before.unsaved is not None and name not in self._rebound:
+            reason = before.unsaved  # said already; the search would cost as much after every cell
         else:
             path = path_to_refusal(name, value, lambda v: self._refusal(v, name))
             reason = f"{path}: {_first_line(error)}"
         live = Live((name,), {name: _type_name(value)}, unsaved=reason)
-        before = self.live.get(name)
         if before is None or before.unsaved is None:
             self._snapshot.unsaved.append(live)
         if name in self._rebound:

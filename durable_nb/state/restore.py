@@ -134,6 +134,17 @@ class Staged:
 def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: Capture) -> Staged:
     """Load what the plan says into a staging dict; a component that fails is reported, the others load."""
     staged = Staged()
+    try:
+        _load_into(staged, todo, manifests, read, capture)
+    except BaseException:
+        discard(staged, capture)  # an interrupt: nothing of it stays visible
+        raise
+    return staged
+
+
+def _load_into(
+    staged: Staged, todo: Plan, manifests: Mapping[str, Component], read: Read, capture: Capture
+) -> None:
     for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
         manifest = manifests[digest]
         try:
@@ -160,7 +171,6 @@ def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: C
                     # What loads after it may call it.
                     staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
                     capture.space[name] = value
-    return staged
 
 
 def _put_ambient(name: str, value: Any, failed: dict[str, str]) -> None:

@@ -50,7 +50,7 @@ def is_atomic(value: Any) -> bool:
     if f"{module}.{kind.__qualname__}" in _IMMUTABLE_NAMES:
         return True
     numpy = sys.modules.get("numpy")
-    return numpy is not None and issubclass(kind, numpy.generic | numpy.dtype)
+    return numpy is not None and issubclass(kind, numpy.generic | numpy.dtype) and kind is not numpy.void
 
 
 class _Walk:
@@ -116,6 +116,8 @@ class _Walk:
 
     def _numpy(self, obj: Any, owner: int) -> Iterable[Any] | None:
         numpy = sys.modules["numpy"]
+        if type(obj) is numpy.void:
+            return [obj.base]  # a record of an array, and a view of it
         if not issubclass(type(obj), numpy.ndarray):
             return None
         held: list[Any] = [obj.base] if obj.base is not None else []

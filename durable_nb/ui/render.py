@@ -76,11 +76,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     cells = [[str(value) for value in row] for row in rows]
-    drawn = Table(*head, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(
+        *head, title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for row in cells:
-        drawn.add_row(*(value.replace("[", r"\[") for value in row))
+        drawn.add_row(*(Text(value) for value in row))
     console = Console(
         file=io.StringIO(), width=140, force_terminal=False, force_jupyter=False, color_system=None
     )
