@@ -54,11 +54,7 @@ def choose(history: History, wanted: str | int | None) -> list[Checkpoint]:
     Raises:
         NotFoundError: nothing matches; the message names what is near.
     """
-    if not history.trusted:
-        raise UntrustedError(
-            f"execution {history.execution} was not written by you: nothing of it is loaded. "
-            f"`%durable trust {history.execution}` shows who wrote it and lets you decide"
-        )
+    _must_be_trusted(history)
     points = history.checkpoints()
     if wanted is None:
         return newest(history)
@@ -80,13 +76,23 @@ def choose(history: History, wanted: str | int | None) -> list[Checkpoint]:
     raise NotFoundError(f"no checkpoint found for `{text}`{hint}")
 
 
+def _must_be_trusted(history: History) -> None:
+    if not history.trusted:
+        raise UntrustedError(
+            f"execution {history.execution} was not written by you: nothing of it is loaded. "
+            f"`%durable trust {history.execution}` shows who wrote it and lets you decide"
+        )
+
+
 def open_target(repository: Repository, history: History, version: int) -> Target:
     """Read a checkpoint's state and manifests.
 
     Raises:
+        UntrustedError: it is somebody else's.
         DamagedError: some of it is not what was written.
         NotFoundError: some of it is gone.
     """
+    _must_be_trusted(history)
     state = history.state(version)
     return Target(version, state, repository.components(set(state.values())))
 
