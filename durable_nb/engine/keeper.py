@@ -243,11 +243,9 @@ class Keeper:
 
     def announce(self, shot: Snapshot) -> None:
         """Say once, for each variable, that it is not kept and why."""
-        for name in self.visible():
-            if name not in self._announced and self.policy.excluded(name):
-                self._announced.add(name)
-                if name not in self.policy.ignored:
-                    self.say(f"durable_nb: `{name}` is not kept: its name is one that `exclude` leaves out")
+        for name in sorted(self.policy.left_out - self._announced):
+            self._announced.add(name)
+            self.say(f"durable_nb: `{name}` is not kept: its name is one that `exclude` leaves out")
         for live in shot.unsaved:
             for name in live.names:
                 if name not in self._announced:

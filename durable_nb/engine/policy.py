@@ -31,6 +31,8 @@ class Policy:
         self.ignored: set[str] = set()
         """names that the user asked to leave out"""
         self.rate = WRITE_RATE
+        self.left_out: set[str] = set()
+        """names that were met and are excluded by a pattern"""
         self._named: dict[str, bool] = {}
         self._patterns: tuple[str, ...] = ()
         self._since_scan = 0
@@ -42,11 +44,14 @@ class Policy:
         if self._patterns != self.settings.exclude:
             self._patterns = self.settings.exclude
             self._named.clear()
+            self.left_out.clear()
         known = self._named.get(name)
         if known is None:
             lowered = name.lower()
             known = any(fnmatch.fnmatchcase(lowered, pattern.lower()) for pattern in self._patterns)
             self._named[name] = known
+            if known:
+                self.left_out.add(name)
         return known or name in self.ignored
 
     def touched(

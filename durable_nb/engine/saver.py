@@ -13,6 +13,12 @@ from durable_nb.model import Record
 from durable_nb.store.draft import Draft
 from durable_nb.store.writer import Writer
 
+_LULL = 0.005
+"""Seconds without a new commit after which what was kept is made safe."""
+
+_GROUP = 32
+"""Commits that are made safe together at most."""
+
 
 @dataclass(slots=True, eq=False)
 class Ticket:
@@ -97,17 +103,22 @@ class Saver:
         return done
 
     def _run(self) -> None:
+        unsafe: list[Ticket] = []
         while True:
             with self._wake:
-                while self._next is None and not self._closing:
-                    self._wake.wait()
-                if self._next is None:
-                    return
+                if self._next is None and not self._closing:
+                    self._wake.wait(_LULL if unsafe else None)
                 ticket, self._next = self._next, None
-            with contextlib.suppress(Exception):  # whoever waits was told by the ticket
-                self._commit(ticket)
+                closing = self._closing
+            if ticket is not None and self._commit(ticket):
+                unsafe.append(ticket)
+            if unsafe and (ticket is None or len(unsafe) >= _GROUP):
+                self._flush(unsafe)
+                unsafe = []
+            elif ticket is None and closing:
+                return
 
-    def _commit(self, ticket: Ticket) -> None:
+    def _commit(self, ticket: Ticket) -> bool:
         start = time.perf_counter()
         try:
             ticket.record = self.writer.commit(ticket.draft)
@@ -117,19 +128,26 @@ class Saver:
         except BaseException as error:
             # The thread must not die of it, and nobody may wait for ever.
             ticket.error = _ours(error)
-            try:
+            with contextlib.suppress(Exception):
                 self._failed(ticket)  # before anybody who waits goes on
-            finally:
-                ticket.finish(safe=True)
-            return
+            ticket.finish(safe=True)
+            return False
         ticket.finish(safe=False)
+        return True
+
+    def _flush(self, tickets: list[Ticket]) -> None:
+        """Make them safe together: a flush takes longer than a commit."""
+        failed: DurableError | None = None
         try:
             self.writer.safe()
         except BaseException as error:
-            ticket.flush_error = _ours(error)  # the next commit flushes both
-        ticket.finish(safe=True)
-        if ticket.then is not None:
-            ticket.then()
+            failed = _ours(error)  # the next flush tries again
+        for ticket in tickets:
+            ticket.flush_error = failed
+            ticket.finish(safe=True)
+        if tickets[-1].then is not None:
+            with contextlib.suppress(Exception):
+                tickets[-1].then()
 
 
 def _ours(error: BaseException) -> DurableError:

@@ -6,6 +6,7 @@ not copied: the cell then waits until the writer has read the bytes where they a
 
 from __future__ import annotations
 
+import os
 import threading
 
 from durable_nb.model import CHUNK
@@ -16,9 +17,8 @@ _WARM = 64
 
 def default_limit() -> int:
     """Bytes: 1/16 of the machine's memory, at most 256 MiB."""
-    import psutil
-
-    return int(min(256 << 20, max(16 << 20, psutil.virtual_memory().total // 16)))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(256 << 20, max(16 << 20, memory // 16))
 
 
 class Pool:
