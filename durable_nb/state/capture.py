@@ -95,12 +95,9 @@ class Snapshot:
     """components that cannot be kept, and could or did not exist before"""
     remade: set[str] = field(default_factory=set)
     """names that were bound to something that cannot be kept"""
-    partial: bool = False
-    """only touched names were looked at"""
     borrowed: bool = False
     """some pieces are the user's own memory: it must not change before they are written"""
     new_bytes: int = 0
-    seconds: float = 0.0
 
 
 class Capture:
@@ -184,8 +181,7 @@ class Capture:
                 gc.enable()
 
     def _take(self, touched: Iterable[str] | None, only_under: int | None) -> Snapshot:
-        start = time.perf_counter()
-        self._snapshot = shot = Snapshot(partial=touched is not None)
+        self._snapshot = shot = Snapshot()
         self._detached.clear()
         values = {name: self.space[name] for name in self.visible() if name in self.space}
         gone = [name for name in self.live if name not in values and not is_pseudo(name)]
@@ -205,7 +201,6 @@ class Capture:
         self._settle(replaced)
         self._ambient()
         self._sweep_detached()
-        shot.seconds = time.perf_counter() - start
         return shot
 
     def _to_look_at(

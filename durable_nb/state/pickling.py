@@ -388,17 +388,12 @@ class _Whole:
         return namespace, ()
 
 
-def dump(names: Iterable[str], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
-    """Pickle the variables `names` of `space` together, as one stream that keeps what they share.
+def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
+    """Pickle values together, as one stream that keeps what they share.
 
     `detach` is asked for the pseudo-name of a notebook class that is no longer bound to its name.
     Raises whatever a value's own reduction raises.
     """
-    return dump_values({name: space[name] for name in names}, space, detach)
-
-
-def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
-    """As `dump`, for values that need not be bound in the namespace."""
     try:
         return _dumped(_Pickler, values, space, detach)
     except RecursionError:
