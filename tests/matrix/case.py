@@ -1,0 +1,112 @@
+"""A case of the matrix: make something, change it in place, and say what must hold before and after.
+
+    CASES = (
+        Case(
+            "a list inside a dict",
+            make=("inner = [1]", "outer = {'k': inner}"),
+            mutate=("inner.append(2)",),
+            before="assert outer['k'] is inner and inner == [1]",
+            after="assert outer['k'] is inner and inner == [1, 2]",
+        ),
+    )
+
+A file with a tuple `CASES` is a group. Its cases run one after the other in a real IPython shell, each as a
+notebook of its own; then the process is killed, and a new one brings every case back (`runner.py`).
+A test file asks for the outcomes; -k selects cases here and in the processes alike:
+
+    from groups import parameters
+
+    @pytest.mark.parametrize(("group", "mode", "case", "phase"), parameters([FOLDER / "frames.py"]))
+    def test_it_comes_back(matrix, group, mode, case, phase):
+        matrix(group, mode).check(case, phase)
+
+Cells: dedented source, each recorded as a cell of the notebook. One that has to fail begins with `# raises`.
+The working directory is a folder of the group's own: files that a cell writes stay for the new kernel.
+
+Checks: statements run on a copy of the namespace, so that they leave no trace in it; they must not change
+what they look at. Beside the variables they have `fresh` (True in the new kernel) and `result` (what
+`recover` returned; None where nothing was recovered). What does not compare by value needs its own words:
+functions are called on the same arguments, arrays compared with `.tolist()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from runpy import run_path
+from textwrap import dedent
+
+MODES = ("user", "partial")
+"""How cells are looked at: as users have it; or, wherever the policy has no reason to look at everything, by
+what they name, as it is in notebooks that are too large to look at everything after each cell."""
+
+LIVE = ("made", "back", "undo", "again", "forth", "redo")
+"""Phases in the kernel where it was made: cells and checks themselves; recover before, undo, recover before
+again, recover after; recover before and run the `mutate` cells once more."""
+
+KILLED = ("killed", "killed back", "killed forth", "killed redo")
+"""Phases in a new kernel, after SIGKILL: recover after, before, after; `mutate` once more on before."""
+
+QUIET = ("quiet", "killed quiet")
+"""Phases of cases with `unchanged`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    keep_id: tuple[str, ...] = ()
+    """variables that are the same object after every recovery in the same kernel"""
+    unchanged: tuple[str, ...] = ()
+    """variables that no checkpoint of the `mutate` cells lists as changed, nor one after a recovery"""
+    reported: tuple[str, ...] = ()
+    """variables that cannot come back in a new kernel, and are reported with a reason"""
+    needs: tuple[str, ...] = ()
+    """packages; where one is missing, the case is skipped with its name"""
+    redo: bool = True
+    """whether `mutate` on what was restored leads to `after` again"""
+    long: bool = False
+    """only with `-m long`"""
+    seconds: int = 60
+    """the case has failed when it takes longer, in either kernel"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case(_Options):
+    """One little notebook."""
+
+    name: str
+    make: tuple[str, ...]
+    mutate: tuple[str, ...]
+    before: str
+    """holds once `make` has run, and after going back there"""
+    after: str
+    """holds once `mutate` has run, and after going forth"""
+
+    def __post_init__(self) -> None:
+        for cells in (self.make, self.mutate):
+            if isinstance(cells, str) or not cells:
+                raise TypeError(f"{self.name}: make and mutate are tuples of cells")
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that it has."""
+        live = LIVE if self.redo else LIVE[:-1]
+        killed = KILLED if self.redo else KILLED[:-1]
+        return (*live, *killed, *(QUIET if self.unchanged else ()))
+
+
+def load(group: Path) -> tuple[Case, ...]:
+    """The cases of a group.
+
+    Raises:
+        ValueError: two have the same name.
+    """
+    cases: tuple[Case, ...] = run_path(str(group))["CASES"]
+    names = [case.name for case in cases]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{group.name}: two cases are called {sorted(twice)}")
+    return cases
+
+
+def cells(sources: tuple[str, ...]) -> list[str]:
+    """Cells as they are typed."""
+    return [dedent(source).strip("\n") for source in sources]

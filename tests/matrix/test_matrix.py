@@ -1,0 +1,20 @@
+"""(Make, change in place, what must hold) x (undo, back and forth, a new kernel after SIGKILL)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from case import Case
+from groups import Outcomes, parameters
+
+GROUPS = sorted((Path(__file__).parent / "cases").glob("*.py"))
+
+
+@pytest.mark.timeout(1800)  # the first one of a group waits for all of it
+@pytest.mark.parametrize(("group", "mode", "case", "phase"), parameters(GROUPS))
+def test_it_comes_back(
+    matrix: Callable[[Path, str], Outcomes], group: Path, mode: str, case: Case, phase: str
+) -> None:
+    matrix(group, mode).check(case, phase)
