@@ -10,9 +10,9 @@
         ),
     )
 
-A file with a tuple `CASES` is a group. Its cases run one after the other in a real IPython shell, each as a
-notebook of its own; then the process is killed, and a new one brings every case back (`runner.py`).
-A test file asks for the outcomes; -k selects cases here and in the processes alike:
+A file with a tuple `CASES`, or a folder of such files, is a group. Its cases run one after the other in one
+real IPython shell, each as a notebook of its own; then the process is killed, and a new one brings every case
+back (`runner.py`). A test file asks for the outcomes; -k selects cases here and in the processes alike:
 
     from groups import parameters
 
@@ -20,7 +20,8 @@ A test file asks for the outcomes; -k selects cases here and in the processes al
     def test_it_comes_back(matrix, group, mode, case, phase):
         matrix(group, mode).check(case, phase)
 
-Cells: dedented source, each recorded as a cell of the notebook. One that has to fail begins with `# raises`.
+Cells: dedented source, each recorded as a cell of the notebook. One that has to fail begins with `# raises`;
+one that begins with `# between` is no cell, but runs between cells, as a timer's or a widget's code does.
 The working directory is a folder of the group's own: files that a cell writes stay for the new kernel.
 
 Checks: statements run on a copy of the namespace, so that they leave no trace in it; they must not change
@@ -94,17 +95,18 @@ class Case(_Options):
         return (*live, *killed, *(QUIET if self.unchanged else ()))
 
 
-def load(group: Path) -> tuple[Case, ...]:
-    """The cases of a group.
+def load(group: Path) -> dict[str, Case]:
+    """The cases of a group, a file or a folder of files, by "file-name".
 
     Raises:
         ValueError: two have the same name.
     """
-    cases: tuple[Case, ...] = run_path(str(group))["CASES"]
-    names = [case.name for case in cases]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{group.name}: two cases are called {sorted(twice)}")
-    return cases
+    found: dict[str, Case] = {}
+    for file in sorted(group.glob("*.py")) if group.is_dir() else [group]:
+        for case in run_path(str(file))["CASES"]:
+            if found.setdefault(f"{file.stem}-{case.name}", case) is not case:
+                raise ValueError(f"{file.name}: two cases are called {case.name}")
+    return found
 
 
 def cells(sources: tuple[str, ...]) -> list[str]:

@@ -22,7 +22,7 @@ def matrix(
         if (group, mode) not in known:
             chosen = [getattr(item, "callspec", None) for item in request.session.items]
             wanted = [c.params for c in chosen if c is not None and "phase" in c.params]
-            names = dict.fromkeys(p["case"].name for p in wanted if (p["group"], p["mode"]) == (group, mode))
+            names = dict.fromkeys(p["case"] for p in wanted if (p["group"], p["mode"]) == (group, mode))
             folder = tmp_path_factory.mktemp(f"{group.stem}-{mode}")
             known[group, mode] = groups.run(group, mode, list(names), folder)
         return known[group, mode]

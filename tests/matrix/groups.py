@@ -14,7 +14,6 @@ from typing import Any
 
 import case as cases
 import pytest
-from case import Case
 
 RUNNER = Path(__file__).with_name("runner.py")
 
@@ -23,15 +22,13 @@ def parameters(groups: Iterable[Path], modes: Sequence[str] = cases.MODES) -> li
     """For `parametrize(("group", "mode", "case", "phase"), ...)`: every case in every phase."""
     found = []
     for group in groups:
-        for case in cases.load(group):
+        for name, case in cases.load(group).items():
             marks = [pytest.mark.long] if case.long else []
             missing = [package for package in case.needs if importlib.util.find_spec(package) is None]
             if missing:
                 marks.append(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed"))
             found += [
-                pytest.param(
-                    group, mode, case, phase, marks=marks, id=f"{group.stem}-{case.name}-{phase}-{mode}"
-                )
+                pytest.param(group, mode, name, phase, marks=marks, id=f"{name}-{phase}-{mode}")
                 for mode in modes
                 for phase in case.phases
             ]
@@ -46,13 +43,13 @@ class Outcomes:
     ended: dict[tuple[str, str], str] = field(default_factory=dict)
     """(case, live or killed) -> how the process ended in the middle of it"""
 
-    def check(self, case: Case, phase: str) -> None:
+    def check(self, case: str, phase: str) -> None:
         """Fail with what went wrong, if anything did."""
-        line = self.phases.get((case.name, phase))
+        line = self.phases.get((case, phase))
         if line is None:
-            made = self.phases.get((case.name, "made"), {}).get("why")
+            made = self.phases.get((case, "made"), {}).get("why")
             where = "killed" if phase in (*cases.KILLED, "killed quiet") else "live"
-            ended = self.ended.get((case.name, where)) or self.ended.get((case.name, "live"))
+            ended = self.ended.get((case, where)) or self.ended.get((case, "live"))
             pytest.fail(f"did not come to it: {ended or made or 'no line of it'}", pytrace=False)
         if line["why"]:
             pytest.fail(line["why"], pytrace=False)

@@ -29,6 +29,7 @@ from durable_nb.engine import policy
 from durable_nb.model import RecoveryResult
 
 _RAISES = "# raises"
+_BETWEEN = "# between"
 
 
 class Runner:
@@ -37,6 +38,8 @@ class Runner:
     def __init__(self, shell: InteractiveShell, out: Any) -> None:
         self.shell = shell
         self.out = out
+        self.at = ""
+        """the case under way"""
         self.clean = set(self.names())
 
     def names(self) -> list[str]:
@@ -48,7 +51,7 @@ class Runner:
         """One line of the report."""
         print(json.dumps(line), file=self.out, flush=True)
 
-    def phase(self, case: Case, name: str, work: Callable[[], Any]) -> bool:
+    def phase(self, name: str, work: Callable[[], Any]) -> bool:
         """Do the work of a phase and report how it went."""
         started = time.perf_counter()
         try:
@@ -58,12 +61,15 @@ class Runner:
         else:
             why = ""
         seconds = round(time.perf_counter() - started, 4)
-        self.say(case=case.name, phase=name, why=why, seconds=seconds, told=told)
+        self.say(case=self.at, phase=name, why=why, seconds=seconds, told=told)
         return not why
 
     def cells(self, sources: tuple[str, ...]) -> tuple[int, str]:
         """Run cells; returns the version after them, and how the last one was looked at."""
         for source in cases.cells(sources):
+            if source.startswith(_BETWEEN):
+                exec(source, self.shell.user_ns)
+                continue
             result = testing.run(self.shell, source)
             failed = result.error_in_exec or result.error_before_exec
             if (failed is None) is source.startswith(_RAISES):
@@ -126,17 +132,17 @@ class Runner:
             self.cells(case.mutate)
             self.check(case.after, None, fresh=False)
 
-        if not self.phase(case, "made", made):
+        if not self.phase("made", made):
             return
-        self.say(case=case.name, point=points)
-        self.phase(case, "back", lambda: moved(lambda: session.recover(points["before"]), case.before))
-        self.phase(case, "undo", lambda: moved(session.undo, case.after))
-        self.phase(case, "again", lambda: moved(lambda: session.recover(points["before"]), case.before))
-        self.phase(case, "forth", lambda: moved(lambda: session.recover(points["after"]), case.after))
+        self.say(case=self.at, point=points)
+        self.phase("back", lambda: moved(lambda: session.recover(points["before"]), case.before))
+        self.phase("undo", lambda: moved(session.undo, case.after))
+        self.phase("again", lambda: moved(lambda: session.recover(points["before"]), case.before))
+        self.phase("forth", lambda: moved(lambda: session.recover(points["after"]), case.after))
         if case.unchanged:
-            self.phase(case, "quiet", lambda: self.quiet(case, points["before"], points["after"]))
+            self.phase("quiet", lambda: self.quiet(case, points["before"], points["after"]))
         if case.redo:
-            self.phase(case, "redo", again)
+            self.phase("redo", again)
 
     def quiet(self, case: Case, first: int, last: int) -> None:
         """No checkpoint after `first` up to `last` says that what only was looked at has changed."""
@@ -171,13 +177,13 @@ class Runner:
             self.cells(case.mutate)
             self.check(case.after, None, fresh=True)
 
-        self.phase(case, "killed", newest)
-        self.phase(case, "killed back", lambda: moved("before", case.before) and None)
-        self.phase(case, "killed forth", lambda: moved("after", case.after) and None)
+        self.phase("killed", newest)
+        self.phase("killed back", lambda: moved("before", case.before) and None)
+        self.phase("killed forth", lambda: moved("after", case.after) and None)
         if case.unchanged:
-            self.phase(case, "killed quiet", quiet)
+            self.phase("killed quiet", quiet)
         if case.redo:
-            self.phase(case, "killed redo", again)
+            self.phase("killed redo", again)
 
 
 def _failed_line(text: str, scratch: dict[str, Any], error: AssertionError) -> str:
@@ -210,7 +216,7 @@ def _explain(error: BaseException) -> str:
 def main(kind: str, group: str, folder: str, mode: str) -> None:
     """Run what stdin asks for."""
     asked = json.loads(sys.stdin.readline())
-    known = {case.name: case for case in cases.load(Path(group))}
+    known = cases.load(Path(group))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what cells print is no report
     os.environ["DURABLE_NB_AUTO_RECOVERY"] = "false"
@@ -222,6 +228,7 @@ def main(kind: str, group: str, folder: str, mode: str) -> None:
     with testing.shell(folder) as shell:
         runner = Runner(shell, out)
         for item in asked:
+            runner.at = item
             runner.say(next=item)
             signal.alarm(known[item].seconds)
             if kind == "live":

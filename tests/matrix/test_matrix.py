@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from case import Case
 from groups import Outcomes, parameters
 
-GROUPS = sorted((Path(__file__).parent / "cases").glob("*.py"))
+CASES = Path(__file__).parent / "cases"
 
 
 @pytest.mark.timeout(1800)  # the first one of a group waits for all of it
-@pytest.mark.parametrize(("group", "mode", "case", "phase"), parameters(GROUPS))
+@pytest.mark.parametrize(("group", "mode", "case", "phase"), parameters([CASES]))
 def test_it_comes_back(
-    matrix: Callable[[Path, str], Outcomes], group: Path, mode: str, case: Case, phase: str
+    matrix: Callable[[Path, str], Outcomes], group: Path, mode: str, case: str, phase: str
 ) -> None:
     matrix(group, mode).check(case, phase)
