@@ -58,10 +58,10 @@ class Settings:
         "names",
     )  # fmt: skip
     ambient: tuple[str, ...] = _setting(
-        ("random", "numpy", "cwd", "path"),
-        "kinds of ambient state to keep",
+        ("random", "numpy", "torch", "cwd", "path", "matplotlib", "pandas", "decimal", "warnings"),
+        "kinds of ambient state to keep, where the library is imported; leave one out to turn it off",
         "names",
-        ("random", "numpy", "cwd", "path"),
+        ("random", "numpy", "torch", "cwd", "path", "matplotlib", "pandas", "decimal", "warnings"),
     )
     max_block: float = _setting(
         2.0, "an automatic save that would hold up a cell longer is put off", "seconds"
