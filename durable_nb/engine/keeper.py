@@ -13,7 +13,8 @@ from durable_nb.engine.policy import Policy
 from durable_nb.engine.saver import Saver, Ticket
 from durable_nb.engine.target import Target, explain
 from durable_nb.errors import DurableError, FencedError, StoreError
-from durable_nb.state.capture import Capture, Live, Snapshot
+from durable_nb.state.capture import Capture
+from durable_nb.state.live import Live, Snapshot
 from durable_nb.state.pickling import Namespace
 from durable_nb.state.pool import Pool, default_limit
 from durable_nb.store.draft import Draft, PendingComponent

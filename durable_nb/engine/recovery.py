@@ -11,7 +11,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.errors import DurableError, NotFoundError, RefusedError
 from durable_nb.model import Checkpoint, ExecutionStatus, RecoveryResult
 from durable_nb.state import restore
-from durable_nb.state.capture import Live, Snapshot, is_pseudo
+from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.store.log import History
 
 

@@ -28,7 +28,7 @@ from durable_nb.errors import (
 )
 from durable_nb.model import Checkpoint, ExecutionStatus, NodeStatus, RecoveryResult, canonical
 from durable_nb.state import access
-from durable_nb.state.capture import Live, Snapshot, is_pseudo
+from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pickling import Namespace
 from durable_nb.store.log import History
 from durable_nb.store.repository import Repository

@@ -7,97 +7,21 @@ nothing.
 
 from __future__ import annotations
 
-import functools
 import gc
 import pickle
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
-from weakref import WeakValueDictionary
 
-from blake3 import blake3
-from xxhash import xxh3_128_intdigest
-
-from durable_nb.model import CHUNK, INLINE, Component, Piece
+from durable_nb.model import INLINE, Component, Piece
 from durable_nb.state import access, ambient, pickling, sharing
 from durable_nb.state.explain import path_to_refusal
+from durable_nb.state.fingerprint import Fingerprints, address
+from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
 
-DETACHED = "detached:"
-"""Pseudo-variables: notebook classes that are no longer bound to their name, by fingerprint."""
-
 _SMALL_ATOM = 4096
-_CUT_FROM = 128 << 10
-"""Streams up to this many bytes are one chunk; longer ones are cut where their content says."""
-
-
-def is_pseudo(name: str) -> bool:
-    """Whether a key of the state stands for something that is no variable."""
-    return ":" in name
-
-
-@dataclass(slots=True, eq=False)
-class Live:
-    """What is known of one component as it was kept last."""
-
-    names: tuple[str, ...]
-    types: dict[str, str]
-    inline: bytes | None = None
-    """the whole stream, where it is short"""
-    stream: list[Piece] = field(default_factory=list)
-    buffers: list[tuple[int, bool, list[Piece]]] = field(default_factory=list)
-    refs: frozenset[str] = frozenset()
-    mentions: frozenset[str] = frozenset()
-    unsaved: str | None = None
-    python: str = pickling.PYTHON
-    seconds: float = 0.0
-    """what pickling and hashing it took"""
-    atom: Any = None
-    """the value itself, where it is small and cannot change"""
-    digest: str = ""
-    """of its manifest; "" until it is committed"""
-    content_digest: str = ""
-    reaches: tuple[str, ...] = ()
-    """definitions that it references, directly or through other definitions"""
-
-    @property
-    def size(self) -> int:
-        """Bytes, pickled."""
-        held = len(self.inline or b"") + sum(p.size for p in self.stream)
-        return held + sum(size for size, _, _ in self.buffers)
-
-    def same_bytes(self, other: Live) -> bool:
-        """Whether both hold the same bytes and references. Pieces are shared, so `is` compares bytes."""
-        return (
-            self.names == other.names
-            and self.refs == other.refs
-            and self.unsaved == other.unsaved
-            and self.types == other.types
-            and self.inline == other.inline
-            and _pieces(self) == _pieces(other)
-        )
-
-
-def _pieces(live: Live) -> list[int]:
-    return [id(p) for p in live.stream] + [id(p) for _, _, pieces in live.buffers for p in (*pieces, None)]
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """What changed since the checkpoint before."""
-
-    changed: list[Live] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    unsaved: list[Live] = field(default_factory=list)
-    """components that cannot be kept, and could or did not exist before"""
-    remade: set[str] = field(default_factory=set)
-    """names that were bound to something that cannot be kept"""
-    borrowed: bool = False
-    """some pieces are the user's own memory: it must not change before they are written"""
-    new_bytes: int = 0
 
 
 class Capture:
@@ -122,13 +46,10 @@ class Capture:
         self.kinds = tuple(kinds)
         self.live: dict[str, Live] = {}
         self._bindings: dict[str, int] = {}
-        self.classes: WeakValueDictionary[str, type] = WeakValueDictionary()
-        """detached classes that are alive, by pseudo-name"""
-        self._pool = pool
-        self._known: WeakValueDictionary[tuple[int, int], Piece] = WeakValueDictionary()
+        self.fingerprints = Fingerprints(pool)
         self._snapshot = Snapshot()
-        self._detached: set[str] = set()
-        """detached classes that this capture has looked at"""
+        self._referenced: set[str] = set()
+        """names that some component refers to, or once did"""
         self._rebound: set[str] = set()
         """names that were bound since the capture before"""
 
@@ -176,13 +97,15 @@ class Capture:
         gc.disable()
         try:
             return self._take(touched, only_under)
+        except BaseException:
+            self.give_up(self._snapshot)
+            raise
         finally:
             if collecting:
                 gc.enable()
 
     def _take(self, touched: Iterable[str] | None, only_under: int | None) -> Snapshot:
         self._snapshot = shot = Snapshot()
-        self._detached.clear()
         values = {name: self.space[name] for name in self.visible() if name in self.space}
         gone = [name for name in self.live if name not in values and not is_pseudo(name)]
         shot.deleted.extend(gone)
@@ -200,7 +123,6 @@ class Capture:
             self._bindings.pop(name, None)
         self._settle(replaced)
         self._ambient()
-        self._sweep_detached()
         return shot
 
     def _to_look_at(
@@ -242,20 +164,12 @@ class Capture:
         rest = {n: values[n] for n in sorted(names.difference(atoms))}
         groups: list[tuple[str, ...]] = [(n,) for n in sorted(atoms)]
         for name, value in list(rest.items()):
-            if pickling.is_definition(name, value) and not sharing.can_tie(name, value, self._is_leaf):
+            if pickling.is_definition(name, value) and not sharing.can_tie(name, value, self.space):
                 groups.append((name,))
                 del rest[name]
         if len(rest) < 2:
             return groups + [(n,) for n in rest]
-        return groups + list(sharing.components(rest, self._is_leaf, ignore=(self.space,)))
-
-    def _is_leaf(self, root: str, obj: Any) -> bool:
-        """A definition ties only the variable that it is."""
-        qualname = getattr(obj, "__qualname__", "")
-        first = qualname.partition(".")[0]
-        if first == root or not pickling.in_notebook(obj):
-            return issubclass(type(obj), type) and not pickling.in_notebook(obj)
-        return pickling.resolve(self.space, qualname) is obj
+        return groups + list(sharing.components(rest, self.space))
 
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:
         """One component, or, where a part of it refuses, that part as unsaved and the rest."""
@@ -278,7 +192,7 @@ class Capture:
     def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | BaseException:
         start = time.perf_counter()
         try:
-            dumped = pickling.dump_values(values, self.space, self._detach)
+            dumped = pickling.dump_values(values, self.space)
             live = self._hashed(values, dumped, limit)
         except KeyboardInterrupt:
             raise
@@ -291,7 +205,7 @@ class Capture:
 
     def _refusal(self, value: Any, name: str) -> BaseException | None:
         try:
-            pickling.dump_values({name: value}, self.space, lambda _cls: DETACHED)
+            pickling.dump_values({name: value}, self.space)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -324,73 +238,22 @@ class Capture:
         if not dumped.buffers and len(dumped.stream) <= INLINE:
             live.inline = dumped.stream
             return live
-        raw = [(b.raw(), b) for b in dumped.buffers]
-        new = self._split(memoryview(dumped.stream), content_defined=True)
-        sized = [(view.nbytes, view.readonly, self._split(view, content_defined=False)) for view, _ in raw]
-        fresh = [x for x in (*new, *(x for _, _, xs in sized for x in xs)) if x[1] is not None]
-        total = sum(piece.size for piece, _ in fresh)
+        stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
+        raw = [buffer.raw() for buffer in dumped.buffers]
+        parts = [self.fingerprints.split(view, content_defined=False) for view in raw]
+        fresh = {id(piece): piece.size for part in (stream, *parts) for piece, _ in part.fresh}
+        total = sum(fresh.values())
         if limit is not None and total > limit:
             raise _PutOffError(total)
-        for piece, view in fresh:
-            self._keep(piece, view, own=view.obj is dumped.stream)  # type: ignore[union-attr]
-        self._snapshot.new_bytes += total
-        live.stream = [piece for piece, _ in new]
-        live.buffers = [(size, readonly, [p for p, _ in xs]) for size, readonly, xs in sized]
+        shot = self._snapshot
+        for part in (stream, *parts):
+            for piece, view in part.fresh:
+                shot.fresh.append(piece)
+                shot.borrowed |= self.fingerprints.keep(piece, view, own=part is stream)
+        shot.new_bytes += total
+        live.stream = stream.pieces
+        live.buffers = [(v.nbytes, v.readonly, part.pieces) for v, part in zip(raw, parts, strict=True)]
         return live
-
-    def _split(self, view: memoryview, *, content_defined: bool) -> list[tuple[Piece, memoryview | None]]:
-        """Pieces of a buffer; with the bytes of those that are new."""
-        out: list[tuple[Piece, memoryview | None]] = []
-        for part in self._parts(view, content_defined=content_defined):
-            key = (xxh3_128_intdigest(part), part.nbytes)
-            piece = self._known.get(key)
-            if piece is None:
-                piece = self._known[key] = Piece(part.nbytes)
-                out.append((piece, part))
-            else:
-                out.append((piece, part if piece.data is None and not piece.digest else None))
-        return out
-
-    def _parts(self, view: memoryview, *, content_defined: bool) -> Iterable[memoryview]:
-        size = view.nbytes
-        if size == 0:
-            return
-        if content_defined and size > _CUT_FROM:
-            for cut in _cutter().cut_buf(view):
-                yield view[cut.offset : cut.offset + cut.length]
-        else:
-            for start in range(0, size, CHUNK):
-                yield view[start : start + CHUNK]
-
-    def _keep(self, piece: Piece, view: memoryview | None, *, own: bool) -> None:
-        if view is None or piece.data is not None:
-            return
-        if own or (view.readonly and type(view.obj) is bytes):
-            piece.data = view
-            return
-        copied = self._pool.copy(view)
-        if copied is None:
-            piece.data = view
-            self._snapshot.borrowed = True
-        else:
-            piece.data = copied
-
-    def _detach(self, cls: type) -> str:
-        """Keep a class that lost its name as a component of its own; returns its pseudo-name."""
-        name = next((n for n, known in self.classes.items() if known is cls), None)
-        if name is None:
-            name = f"{DETACHED}{uuid4().hex}"
-            self.classes[name] = cls
-        if name not in self._detached:
-            self._detached.add(name)
-            root = cls.__qualname__.partition(".")[0]
-            dumped = pickling.dump_values({root: cls}, self.space, self._detach)
-            live = self._hashed({name: cls}, dumped, None)
-            before = self.live.get(name)
-            if before is None or not before.same_bytes(live):
-                self.live[name] = live
-                self._snapshot.changed.append(live)
-        return name
 
     # -- settling --------------------------------------------------------------------------------
 
@@ -406,14 +269,16 @@ class Capture:
             else:
                 self.live[name] = live
                 changed.add(live)
-        moved = {n for live in (*changed, *shot.changed) for n in live.names} | set(shot.deleted)
-        for live in {live for live in self.live.values() if live.refs}:
-            live.reaches = self._closure(live.refs)
-            if not moved.isdisjoint(live.reaches):
-                changed.add(live)
-        known = {id(x) for x in shot.changed}
-        shot.changed.extend(x for x in changed if id(x) not in known)
-        shot.changed.sort(key=lambda live: live.names)
+        moved = {n for live in changed for n in live.names} | set(shot.deleted)
+        for live in changed:
+            self._referenced |= live.refs
+        dependents = set(self.live.values()) if not moved.isdisjoint(self._referenced) else set(changed)
+        for live in dependents:
+            if live.refs:
+                live.reaches = self._closure(live.refs)
+                if not moved.isdisjoint(live.reaches):
+                    changed.add(live)
+        shot.changed = sorted(changed, key=lambda live: live.names)
 
     def _closure(self, refs: Iterable[str]) -> tuple[str, ...]:
         found: set[str] = set()
@@ -434,13 +299,6 @@ class Capture:
                     self.live[name] = made
                     self._snapshot.changed.append(made)
 
-    def _sweep_detached(self) -> None:
-        used = {ref for live in self.live.values() for ref in live.refs}
-        for name in [n for n in self.live if n.startswith(DETACHED) and n not in used]:
-            del self.live[name]
-            self._snapshot.deleted.append(name)
-            self._snapshot.changed = [x for x in self._snapshot.changed if x.names != (name,)]
-
     # -- after a commit or a restore -------------------------------------------------------------
 
     def forget(self, names: Iterable[str]) -> None:
@@ -448,91 +306,43 @@ class Capture:
         for name in names:
             self.live.pop(name, None)
 
+    def give_up(self, shot: Snapshot) -> None:
+        """A snapshot will not be committed: free its copies, and look at its variables again next time."""
+        self.fingerprints.give_up(shot.fresh)
+        for live in shot.changed:
+            self.forget(live.names)
+
     def settle_for(
         self, shot: Snapshot, state: Mapping[str, str], manifests: Mapping[str, Component]
     ) -> None:
         """Instead of committing a snapshot: note what of it equals a checkpoint, and forget the rest."""
+        unkept = [piece for piece in shot.fresh if piece.data is not None and not piece.digest]
+        stored: set[Piece] = set()
+        for piece in unkept:
+            address(piece)
         for live in shot.changed:
-            fresh = [
-                piece
-                for piece in (*live.stream, *(p for _, _, pieces in live.buffers for p in pieces))
-                if piece.data is not None
-            ]
-            for piece in fresh:
-                piece.digest = blake3(piece.data or b"").hexdigest()
             digest = state.get(live.names[0], "")
-            if digest and _equals(live, manifests[digest]):
+            if digest and live.equals(manifests[digest]):
                 live.digest = digest
+                stored.update(live.pieces())
             else:
                 self.forget(live.names)
-                for piece in fresh:
-                    piece.digest = ""  # the store may not hold these bytes
-            for piece in fresh:
-                if piece.data is not None:
-                    self._pool.release(piece.data)
-                    piece.data = None
+        for piece in unkept:
+            if piece not in stored:  # the store may not hold these bytes
+                piece.digest = ""
+        self.fingerprints.give_up(shot.fresh)
 
     def reset(self) -> None:
         """Look at everything next time, and rely on no bytes that were kept before."""
         self.live.clear()
-        self._known.clear()
+        self.fingerprints.clear()
 
-    def adopt(self, name: str, component: Component, digest: str, pieces: Pieces | None) -> None:
-        """Note that a variable is now what a manifest says, without pickling it again."""
-        live = Live(
-            component.names,
-            dict(component.types),
-            refs=frozenset(component.refs),
-            unsaved=component.unsaved,
-            python=component.python,
-            digest=digest,
-            reaches=tuple(sorted(component.refs)),
-        )
-        if pieces is not None:
-            live.inline, live.stream, live.buffers = component.inline, pieces.stream, pieces.buffers
-        self._bind(live, name)
-
-    def _bind(self, live: Live, name: str) -> None:
-        first = self.live.get(live.names[0])
-        if first is not None and first.digest == live.digest and first.names == live.names:
-            live = first
+    def adopt(self, name: str, live: Live) -> None:
+        """Note that a variable is now what was read back, without pickling it again."""
         self.live[name] = live
         if name in self.space:
             self._bindings[name] = id(self.space[name])
             live.atom = _atom(self.space[name]) if len(live.names) == 1 else None
-
-    def piece(self, data: memoryview, digest: str) -> Piece:
-        """The piece of a chunk that was read back from the store."""
-        key = (xxh3_128_intdigest(data), data.nbytes)
-        piece = self._known.get(key)
-        if piece is None or not piece.digest:
-            piece = self._known[key] = Piece(data.nbytes, digest)
-        return piece
-
-
-def _equals(live: Live, manifest: Component) -> bool:
-    return (
-        live.names == manifest.names
-        and live.inline == manifest.inline
-        and [p.digest for p in live.stream] == [digest for digest, _ in manifest.stream]
-        and [[p.digest for p in pieces] for _, _, pieces in live.buffers]
-        == [[digest for digest, _ in b.chunks] for b in manifest.buffers]
-    )
-
-
-@dataclass(slots=True)
-class Pieces:
-    """The pieces of a component that was read back."""
-
-    stream: list[Piece]
-    buffers: list[tuple[int, bool, list[Piece]]]
-
-
-@functools.cache
-def _cutter() -> Any:
-    from pyfastcdc import FastCDC
-
-    return FastCDC(256 << 10, min_size=64 << 10, max_size=CHUNK)
 
 
 class _PutOffError(Exception):

@@ -30,7 +30,7 @@ from typing import Any
 
 import cloudpickle.cloudpickle as cp
 
-from durable_nb.state import access, source
+from durable_nb.state import access, framing, source
 from durable_nb.state.special import REDUCERS
 
 DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
@@ -50,7 +50,7 @@ class Dump:
     stream: bytes
     buffers: list[pickle.PickleBuffer]
     refs: set[str] = field(default_factory=set)
-    """definitions of the notebook that the stream names (detached ones by their pseudo-name)"""
+    """definitions of the notebook that the stream names"""
     mentions: set[str] = field(default_factory=set)
     """global names in the code of functions that the stream holds by value"""
 
@@ -81,7 +81,7 @@ def is_definition(name: str, value: Any) -> bool:
     return issubclass(type(value), DEFINITIONS) and in_notebook(value) and value.__qualname__ == name
 
 
-# The functions that a stream may call. Five of them mean something to one namespace only: the
+# The functions that a stream may call. Four of them mean something to one namespace only: the
 # unpickler puts its own methods in their place.
 
 
@@ -92,11 +92,6 @@ def _outside(*_args: Any) -> Any:
 def definition(qualname: str) -> Any:
     """The notebook's function or class of that name."""
     return _outside(qualname)
-
-
-def detached(name: str) -> Any:
-    """A class of the notebook that is no longer bound to its name."""
-    return _outside(name)
 
 
 def namespace() -> Any:
@@ -165,7 +160,7 @@ def _memory(base: Any) -> Any:
     return base.reshape(-1, order="A").view("u1") if base.nbytes else base
 
 
-_CONTEXTUAL = frozenset({"definition", "detached", "namespace", "function", "cell"})
+_CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell"})
 
 
 def _array_reduce(array: Any) -> Any:
@@ -202,12 +197,10 @@ class _Reducing:
         buffers: list[pickle.PickleBuffer],
         names: Iterable[str],
         space: Mapping[str, Any],
-        detach: Callable[[type], str],
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffers.append)  # type: ignore[call-arg]
         self._own = frozenset(names)
         self._space = space
-        self._detach = detach
         self._cells: dict[int, int] = {}
         self.refs: set[str] = set()
         self.mentions: set[str] = set()
@@ -251,11 +244,6 @@ class _Reducing:
             reference = self._reference(obj)
             if reference is not None:
                 return reference
-            root = obj.__qualname__.partition(".")[0]
-            if root not in self._own and "<locals>" not in obj.__qualname__:
-                name = self._detach(obj)
-                self.refs.add(name)
-                return detached, (name,)
             self.mentions.update(*(access.of_code(c) for c in access.codes(obj)))
         reduced = cp._class_reduce(obj)
         if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
@@ -388,16 +376,15 @@ class _Whole:
         return namespace, ()
 
 
-def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], detach: Callable[[type], str]) -> Dump:
+def dump_values(values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
     """Pickle values together, as one stream that keeps what they share.
 
-    `detach` is asked for the pseudo-name of a notebook class that is no longer bound to its name.
     Raises whatever a value's own reduction raises.
     """
     try:
-        return _dumped(_Pickler, values, space, detach)
+        return _dumped(_Pickler, values, space)
     except RecursionError:
-        return _deeply(lambda: _dumped(_DeepPickler, values, space, detach))
+        return _deeply(lambda: _dumped(_DeepPickler, values, space))
 
 
 def _deeply(work: Callable[[], Dump]) -> Dump:
@@ -420,16 +407,12 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
         sys.setrecursionlimit(limit)
 
 
-def _dumped(
-    kind: type[_Pickler | _DeepPickler],
-    values: Mapping[str, Any],
-    space: Mapping[str, Any],
-    detach: Callable[[type], str],
-) -> Dump:
+def _dumped(kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
     file = io.BytesIO()
     buffers: list[pickle.PickleBuffer] = []
-    pickler = kind(file, buffers, values, space, detach)
+    pickler = kind(file, buffers, values, space)
     pickler.dump({sys.intern(name): _Whole() if value is space else value for name, value in values.items()})
+    framing.strip(file)
     return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions)
 
 
@@ -440,12 +423,10 @@ class _Unpickler(pickle.Unpickler):
         buffers: Iterable[Any],
         space: Namespace,
         staged: Mapping[str, Any],
-        attach: Callable[[str], Any],
     ) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
         self._space = space
         self._staged = ChainMap(dict(staged), space)
-        self._attach = attach
         self._cells: dict[int, types.CellType] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -460,9 +441,6 @@ class _Unpickler(pickle.Unpickler):
         if found is None:
             raise pickle.UnpicklingError(f"it needs `{qualname}`, which is not defined")
         return found
-
-    def _detached(self, name: str) -> Any:
-        return self._attach(name)
 
     def _namespace(self) -> Any:
         return self._space
@@ -480,16 +458,10 @@ class _Unpickler(pickle.Unpickler):
         return types.FunctionType(code_, scope, name, None, tuple(self._cell(k) for k in cells) or None)
 
 
-def load(
-    stream: Any,
-    buffers: Iterable[Any],
-    space: Namespace,
-    staged: Mapping[str, Any],
-    attach: Callable[[str], Any],
-) -> dict[str, Any]:
+def load(stream: Any, buffers: Iterable[Any], space: Namespace, staged: Mapping[str, Any]) -> dict[str, Any]:
     """Unpickle one component: only bytes whose chain of digests leads to a trusted signature.
 
     Functions get `space` as their globals; definitions are looked up in `staged` first.
     """
-    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged, attach).load()
+    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged).load()
     return loaded

@@ -9,8 +9,9 @@ from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component, Piece
-from durable_nb.state import ambient, pickling
-from durable_nb.state.capture import DETACHED, Capture, Pieces, is_pseudo
+from durable_nb.state import ambient, framing, pickling
+from durable_nb.state.capture import Capture
+from durable_nb.state.live import Live, is_pseudo
 
 Read = Callable[[Iterable[str]], Iterator[tuple[str, memoryview]]]
 """Yields (digest, verified bytes) for chunk digests, in any order."""
@@ -70,7 +71,7 @@ def plan(
         current = live.get(name)
         if manifest.unsaved is not None:
             unsaved[name] = manifest.unsaved
-        elif current is not None and current.digest == digest and not _collected(name, capture):
+        elif current is not None and current.digest == digest:
             same.append(name)
         elif name not in kept:
             load[name] = digest
@@ -87,11 +88,6 @@ def plan(
     return Plan(
         load, tuple(delete), tuple(same), unsaved, yours, widened, sum(m.size for m in chosen.values())
     )
-
-
-def _collected(name: str, capture: Capture) -> bool:
-    """Whether `name` stands for a class that lost its name and has gone with its last instance."""
-    return name.startswith(DETACHED) and name not in capture.classes
 
 
 def _widened(
@@ -123,7 +119,7 @@ class Staged:
     """What was loaded, before any of it is live."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    loaded: dict[str, tuple[Component, str, Pieces]] = field(default_factory=dict)
+    loaded: dict[str, Live] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, Any] = field(default_factory=dict)
     """what was bound to the modules and definitions that loading made visible"""
@@ -148,9 +144,9 @@ def _load_into(
     for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
         manifest = manifests[digest]
         try:
-            pieces, stream, buffers = _assemble(manifest, read, capture)
-            attach = _attached(staged.values, capture)
-            values = pickling.load(stream, buffers, capture.space, staged.values, attach)
+            live = _known(manifest, digest)
+            stream, buffers = _assemble(manifest, live, read, capture)
+            values = pickling.load(stream, buffers, capture.space, staged.values)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -159,12 +155,10 @@ def _load_into(
             if isinstance(error, StoreError | NotFoundError) and staged.damaged is None:
                 staged.damaged = f"{', '.join(manifest.names)}: {reason}"
             continue
-        if manifest.names[0].startswith(DETACHED):
-            values = dict.fromkeys(manifest.names, next(iter(values.values())))
         for name, value in values.items():
             if name in todo.load:
                 staged.values[name] = value
-                staged.loaded[name] = (manifest, digest, pieces)
+                staged.loaded[name] = live
                 if name in ambient.FIRST:
                     _put_ambient(name, value, staged.failed)
                 elif _rank(manifest) < _DATA and not is_pseudo(name):
@@ -211,8 +205,6 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
         if name.startswith(ambient.PREFIX):
             if name not in ambient.FIRST:
                 _put_ambient(name, value, outcome.failed)
-        elif name.startswith(DETACHED):
-            capture.classes[name] = value
         else:
             values[name] = value
     capture.space.update(values)
@@ -220,8 +212,8 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
         capture.space.pop(name, None)
         capture.live.pop(name, None)
         outcome.deleted.append(name)
-    for name, (manifest, digest, pieces) in staged.loaded.items():
-        capture.adopt(name, manifest, digest, pieces)
+    for name, live in staged.loaded.items():
+        capture.adopt(name, live)
     outcome.restored.extend(sorted(values))
     return outcome
 
@@ -245,27 +237,44 @@ def _definitions_first(digests: Iterable[str], manifests: Mapping[str, Component
         yield from visit(digest)
 
 
+def _known(manifest: Component, digest: str) -> Live:
+    """What a manifest says of a component, its pieces not yet known."""
+    return Live(
+        manifest.names,
+        dict(manifest.types),
+        manifest.inline,
+        refs=frozenset(manifest.refs),
+        unsaved=manifest.unsaved,
+        python=manifest.python,
+        digest=digest,
+        reaches=tuple(sorted(manifest.refs)),
+    )
+
+
 def _assemble(
-    manifest: Component, read: Read, capture: Capture
-) -> tuple[Pieces, bytes | bytearray, list[Any]]:
-    """Read a component's chunks into a stream and writable buffers."""
+    manifest: Component, live: Live, read: Read, capture: Capture
+) -> tuple[bytearray, list[memoryview]]:
+    """Read a component's chunks into a stream and writable buffers, and note its pieces."""
     places: dict[str, list[tuple[memoryview, int]]] = {}
-    stream = bytearray(manifest.inline or sum(size for _, size in manifest.stream))
-    _place(places, memoryview(stream), manifest.stream)
+    held = manifest.inline or b""
+    stream = bytearray(framing.ROOM + sum((size for _, size in manifest.stream), len(held)))
+    body = memoryview(stream)[framing.ROOM :]
+    body[: len(held)] = held
+    _place(places, body, manifest.stream)
     memory = [_allocate(b.size) for b in manifest.buffers]
     for target, buffer in zip(memory, manifest.buffers, strict=True):
         _place(places, target, buffer.chunks)
     pieces: dict[str, Piece] = {}
     for digest, data in read(list(places)):
-        pieces[digest] = capture.piece(data, digest)
+        pieces[digest] = capture.fingerprints.stored(data, digest)
         for target, start in places[digest]:
             target[start : start + data.nbytes] = data
-    kept = Pieces(
-        [pieces[d] for d, _ in manifest.stream],
-        [(b.size, b.readonly, [pieces[d] for d, _ in b.chunks]) for b in manifest.buffers],
-    )
-    views = [m.toreadonly() if b.readonly else m for m, b in zip(memory, manifest.buffers, strict=True)]
-    return kept, stream, views
+    live.stream = [pieces[d] for d, _ in manifest.stream]
+    live.buffers = [(b.size, b.readonly, [pieces[d] for d, _ in b.chunks]) for b in manifest.buffers]
+    framing.wrap(stream)
+    return stream, [
+        m.toreadonly() if b.readonly else m for m, b in zip(memory, manifest.buffers, strict=True)
+    ]
 
 
 def _place(
@@ -283,13 +292,3 @@ def _allocate(size: int) -> memoryview:
     if numpy is None or size < 1 << 16:
         return memoryview(bytearray(size))
     return memoryview(numpy.empty(size, numpy.uint8))
-
-
-def _attached(staged: Mapping[str, Any], capture: Capture) -> Callable[[str], Any]:
-    def attach(name: str) -> Any:
-        found = staged.get(name) or capture.classes.get(name)
-        if found is None:
-            raise KeyError(f"{name.removeprefix(DETACHED)}: an older definition that was not found")
-        return found
-
-    return attach

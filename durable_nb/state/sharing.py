@@ -6,7 +6,6 @@ Merging too much costs space; merging too little would break an alias, so doubt 
 
 from __future__ import annotations
 
-import functools
 import gc
 import re
 import sys
@@ -14,6 +13,9 @@ import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from durable_nb.state.pickling import DEFINITIONS as _DEFINITIONS
+from durable_nb.state.pickling import in_notebook, resolve
 
 _ATOMIC: frozenset[type] = frozenset({
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice,
@@ -32,7 +34,11 @@ _IMMUTABLE_NAMES = frozenset({
 })  # fmt: skip
 
 
-_DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
+def _may_be_atomic(kind: type) -> bool:
+    module = kind.__module__
+    return kind in (types.BuiltinFunctionType, types.MethodWrapperType) or (
+        type(module) is str and module.partition(".")[0] in _LIBRARY_MODULES
+    )
 
 
 def is_atomic(value: Any) -> bool:
@@ -59,40 +65,52 @@ class _Walk:
     def __init__(self) -> None:
         self.memory: list[tuple[int, int, int]] = []
         """(first byte, one past the last, owner)"""
+        self._special: dict[type, bool] = {}
 
-    def referents(self, batch: list[Any], owner: int) -> list[Any]:
-        """What the objects of `batch` hold, with handlers where the collector is blind."""
-        plain: list[Any] = []
-        found: list[Any] = []
-        for obj in batch:
-            kind = type(obj)
-            if kind is types.FunctionType:
-                found.extend(obj.__closure__ or ())
-                found.extend((obj.__defaults__, obj.__kwdefaults__, obj.__dict__))
-            elif issubclass(kind, type):
-                # `copyreg` leaves a list of slot names in every class whose instances were pickled.
-                found.extend(held for key, held in vars(obj).items() if key != "__slotnames__")
-            elif kind is weakref.ref:
-                continue
-            elif kind is memoryview:
-                found.append(obj.obj)
-                self._interval(obj, owner)
-            elif kind is bytearray:
-                continue
-            elif issubclass(kind, functools.partial):
-                found.extend((obj.func, obj.args, obj.keywords))
-            else:
+    def referents(self, batch: Mapping[int, Any], owner: int) -> list[Any]:
+        """What the objects of `batch` hold: the collector's answer, with handlers where it is blind."""
+        special = {kind for kind in set(map(type, batch.values())) if self._is_special(kind)}
+        if not special:
+            return gc.get_referents(*batch.values())
+        found = gc.get_referents(*(obj for obj in batch.values() if type(obj) not in special))
+        for obj in batch.values():
+            if type(obj) in special:
                 try:
-                    more = self._library(obj, kind, owner)
+                    found.extend(self._held(obj, type(obj), owner))
                 except Exception:
-                    more = None  # half-made or odd: what the collector sees has to do
-                if more is None:
-                    plain.append(obj)
-                else:
-                    found.extend(more)
-        if plain:
-            found.extend(gc.get_referents(*plain))
+                    found.extend(gc.get_referents(obj))  # half-made or odd: what the collector sees has to do
         return found
+
+    def _is_special(self, kind: type) -> bool:
+        known = self._special.get(kind)
+        if known is None:
+            root = kind.__module__.partition(".")[0] if type(kind.__module__) is str else ""
+            known = self._special[kind] = root in _HANDLED or issubclass(kind, _SPECIAL)
+        return known
+
+    def _held(self, obj: Any, kind: type, owner: int) -> Iterable[Any]:
+        if kind is types.FunctionType:
+            return [*(obj.__closure__ or ()), obj.__defaults__, obj.__kwdefaults__, obj.__dict__]
+        if issubclass(kind, type):
+            # `copyreg` leaves a list of slot names in every class whose instances were pickled.
+            own = [held for key, held in vars(obj).items() if key != "__slotnames__"]
+            return [*own, *obj.__bases__, kind]
+        if issubclass(kind, weakref.ref):
+            return [obj()]
+        if kind is memoryview:
+            self._interval(obj, owner)
+            return [obj.obj]
+        root = kind.__module__.partition(".")[0]
+        held: Iterable[Any] | None = None
+        if root == "pandas":
+            held = _pandas(obj)
+        elif root == "pyarrow":
+            held = _arrow(obj, self, owner)
+        elif root == "torch":
+            held = _torch(obj, self, owner)
+        elif "numpy" in sys.modules:
+            held = self._numpy(obj, owner)
+        return gc.get_referents(obj) if held is None else held
 
     def _interval(self, obj: Any, owner: int) -> None:
         array = getattr(obj, "__array_interface__", None)
@@ -101,18 +119,6 @@ class _Walk:
         start, size = array["data"][0], obj.nbytes
         if size:
             self.memory.append((start, start + size, owner))
-
-    def _library(self, obj: Any, kind: type, owner: int) -> Iterable[Any] | None:
-        root = kind.__module__.partition(".")[0]
-        if root == "numpy":
-            return self._numpy(obj, owner)
-        if root == "pandas":
-            return _pandas(obj)
-        if root == "pyarrow":
-            return _arrow(obj, self, owner)
-        if root == "torch":
-            return _torch(obj, self, owner)
-        return None
 
     def _numpy(self, obj: Any, owner: int) -> Iterable[Any] | None:
         numpy = sys.modules["numpy"]
@@ -130,6 +136,11 @@ class _Walk:
         if type(obj) is not numpy.ndarray:
             held.append(getattr(obj, "__dict__", None))
         return held
+
+
+_SPECIAL = (types.FunctionType, type, weakref.ref, memoryview)
+_HANDLED = frozenset({"numpy", "pandas", "pyarrow", "torch"})
+"""Libraries whose objects hold what the collector does not see."""
 
 
 def _pandas(obj: Any) -> Iterable[Any] | None:
@@ -186,45 +197,32 @@ class _Union:
             self.parent[max(i, j)] = min(i, j)
 
 
-def components(
-    values: Mapping[str, Any], is_leaf: Callable[[str, Any], bool], ignore: Iterable[Any] = ()
-) -> Iterator[tuple[str, ...]]:
-    """Partition variables into the smallest sets that share no mutable object and no memory.
+def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Partition variables of the namespace `space` into the smallest sets that share nothing mutable.
 
-    `is_leaf(root, obj)` says that an object reached from the variable `root` is a definition that is
-    kept by reference, and so ties nothing. Objects in `ignore` (the namespace itself) tie nothing either.
+    A definition that is kept by reference ties nothing, and nor does the namespace itself.
     """
     names = list(values)
     union = _Union(len(names))
     owner_of: dict[int, int] = {}
     keep: list[Any] = []  # no address may be reused while it stands for an object
-    skip = {id(obj) for obj in ignore}
     walk = _Walk()
     for index, name in enumerate(names):
-        root = values[name]
-        frontier = [root]
+        frontier = [values[name]]
         while frontier:
-            fresh: list[Any] = []
-            for obj in frontier:
-                key = id(obj)
-                kind = type(obj)
-                if kind in _ATOMIC or key in skip:
-                    continue
-                if issubclass(kind, _DEFINITIONS) and is_leaf(name, obj):
-                    continue
-                before = owner_of.get(key)
-                if before is not None:
-                    if before != index and (kind is not tuple or _ties(obj)):
-                        union.join(before, index)
-                    continue
-                if is_atomic(obj):
-                    continue
-                owner_of[key] = index
-                fresh.append(obj)
-            if not fresh:
-                break
-            keep.append(fresh)
-            frontier = walk.referents(fresh, index)
+            fresh = {id(obj): obj for obj in frontier if type(obj) not in _ATOMIC}
+            fresh.pop(id(space), None)
+            for key in fresh.keys() & owner_of.keys():
+                obj = fresh.pop(key)
+                if owner_of[key] != index and (type(obj) is not tuple or _ties(obj)):
+                    union.join(owner_of[key], index)
+            for kind in set(map(type, fresh.values())):
+                if issubclass(kind, _DEFINITIONS):
+                    _drop(fresh, kind, lambda obj: is_atomic(obj) or _is_leaf(name, obj, space))  # noqa: B023
+                elif _may_be_atomic(kind):
+                    _drop(fresh, kind, is_atomic)
+            owner_of.update(dict.fromkeys(fresh, index))
+            frontier = walk.referents(fresh, index) if fresh else []
             keep.append(frontier)
     walk.memory.sort()
     end, last = -1, -1
@@ -240,28 +238,49 @@ def components(
     yield from (tuple(sorted(group)) for group in groups.values())
 
 
+def _drop(fresh: dict[int, Any], kind: type, is_dropped: Callable[[Any], bool]) -> None:
+    for key in [key for key, obj in fresh.items() if type(obj) is kind and is_dropped(obj)]:
+        del fresh[key]
+
+
 _CODE = (*_DEFINITIONS, property, staticmethod, classmethod)
 
 
-def can_tie(name: str, value: Any, is_leaf: Callable[[str, Any], bool]) -> bool:
+def can_tie(name: str, value: Any, space: Mapping[str, Any]) -> bool:
     """Whether a definition reaches anything that another variable could share: most reach nothing."""
     walk = _Walk()
     seen: set[int] = set()
     frontier = [value]
     while frontier:
-        fresh: list[Any] = []
+        fresh: dict[int, Any] = {}
         for obj in frontier:
             kind = type(obj)
             if id(obj) in seen or kind in _ATOMIC or is_atomic(obj):
                 continue
-            if issubclass(kind, _DEFINITIONS) and is_leaf(name, obj):
-                continue
-            if not issubclass(kind, _CODE) and not (kind in (dict, tuple) and not obj):
+            if issubclass(kind, _DEFINITIONS):
+                if _is_leaf(name, obj, space):
+                    continue
+                if obj is not value and resolve(space, obj.__qualname__) is not obj:
+                    return True  # it lost its name: who else holds it must hold the same one
+            elif not issubclass(kind, _CODE) and not (kind in (dict, tuple) and not obj):
                 return True
             seen.add(id(obj))
-            fresh.append(obj)
+            fresh[id(obj)] = obj
         frontier = walk.referents(fresh, 0) if fresh else []
     return False
+
+
+def _is_leaf(root: str, obj: Any, space: Mapping[str, Any]) -> bool:
+    """Whether a function or class, reached from the variable `root`, is kept by reference."""
+    if not in_notebook(obj):
+        return issubclass(type(obj), type) or _is_importable(obj)
+    qualname = obj.__qualname__
+    return qualname.partition(".")[0] != root and resolve(space, qualname) is obj
+
+
+def _is_importable(obj: Any) -> bool:
+    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+    return module is not None and resolve(vars(module), obj.__qualname__) is obj
 
 
 def _ties(value: tuple[Any, ...]) -> bool:
