@@ -1,0 +1,61 @@
+"""A time limit for code that may hang, such as an object's own `__reduce__`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_AGAIN = 1.0
+"""Seconds after which code that went on regardless is interrupted again."""
+
+
+class ExpiredError(BaseException):
+    """The time is over. No `Exception`, for code that hangs in a loop often catches those."""
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what `work()` returns; raise in it when it takes longer.
+
+    It uses an alarm signal, so that waiting for a lock, a socket or a sleep ends as well. Code in C that
+    neither returns nor looks for signals cannot be interrupted. Only the main thread gets signals: elsewhere,
+    and with `seconds` 0, there is no limit. An alarm of the user's own that falls due comes afterwards.
+
+    Raises:
+        ExpiredError: `work` took longer.
+    """
+    if not seconds or threading.current_thread() is not threading.main_thread():
+        return work()
+    handler: Any = signal.getsignal(signal.SIGALRM)
+    if handler is None:  # set by something that is not Python: leave it alone
+        return work()
+    here, over, start = sys._getframe(), False, time.monotonic()
+
+    def expired(_signal: int, frame: FrameType | None) -> None:
+        while frame is not None and frame is not here:
+            frame = frame.f_back
+        if frame is None:  # an interrupt ended `within` before it could put everything back
+            restore()
+        elif not over:
+            raise ExpiredError(f"it took longer than {seconds:g} s")
+
+    def restore() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if due:
+            signal.setitimer(signal.ITIMER_REAL, max(due - (time.monotonic() - start), 1e-6), interval)
+
+    due, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        signal.signal(signal.SIGALRM, expired)
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+        return work()
+    finally:
+        over = True
+        restore()
