@@ -43,10 +43,11 @@ what they name, as it is in notebooks that are too large to look at everything a
 
 LIVE = ("made", "back", "undo", "again", "forth", "redo")
 """Phases in the kernel where it was made: cells and checks themselves; recover before, undo, recover before
-again, recover after; recover before and run the `mutate` cells once more."""
+again, recover after; the `mutate` cells once more, run on what came back."""
 
 KILLED = ("killed", "killed back", "killed forth", "killed redo")
-"""Phases in a new kernel, after SIGKILL: recover after, before, after; `mutate` once more on before."""
+"""Phases in a new kernel, after SIGKILL: the extension is loaded, which brings after back; recover before;
+recover after; recover before and run the `mutate` cells once more."""
 
 QUIET = ("quiet", "killed quiet")
 """Phases of cases with `unchanged`."""

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,19 @@ import groups
 @pytest.fixture(scope="session")
 def matrix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Path, str], groups.Outcomes]:
+) -> Iterator[Callable[[Path, str], groups.Outcomes]]:
     """Outcomes of a group in one mode; its processes run once, for the cases that were selected."""
-    known: dict[tuple[Path, str], groups.Outcomes] = {}
-
-    def outcomes(group: Path, mode: str) -> groups.Outcomes:
-        if (group, mode) not in known:
-            chosen = [getattr(item, "callspec", None) for item in request.session.items]
-            wanted = [c.params for c in chosen if c is not None and "phase" in c.params]
-            names = dict.fromkeys(p["case"] for p in wanted if (p["group"], p["mode"]) == (group, mode))
-            folder = tmp_path_factory.mktemp(f"{group.stem}-{mode}")
-            known[group, mode] = groups.run(group, mode, list(names), folder)
-        return known[group, mode]
-
-    return outcomes
+    selected: dict[tuple[Path, str], dict[str, None]] = {}
+    for item in request.session.items:
+        asked = getattr(getattr(item, "callspec", None), "params", {})
+        if "phase" in asked:
+            selected.setdefault((asked["group"], asked["mode"]), {})[asked["case"]] = None
+    with ThreadPoolExecutor(2) as pool:
+        begun = {
+            (group, mode): pool.submit(
+                groups.run, group, mode, list(names), tmp_path_factory.mktemp(f"{group.stem}-{mode}")
+            )
+            for (group, mode), names in selected.items()
+        }
+        yield lambda group, mode: begun[group, mode].result()
+        pool.shutdown(cancel_futures=True)

@@ -27,6 +27,7 @@ import durable_nb
 from durable_nb import testing
 from durable_nb.engine import policy
 from durable_nb.model import RecoveryResult
+from durable_nb.shell import extension
 
 _RAISES = "# raises"
 _BETWEEN = "# between"
@@ -35,12 +36,14 @@ _BETWEEN = "# between"
 class Runner:
     """Works on one notebook after the other in one shell."""
 
-    def __init__(self, shell: InteractiveShell, out: Any) -> None:
+    def __init__(self, shell: InteractiveShell, out: Any, folder: Path) -> None:
         self.shell = shell
         self.out = out
+        self.folder = folder
         self.at = ""
         """the case under way"""
         self.clean = set(self.names())
+        self.path = list(sys.path)
 
     def names(self) -> list[str]:
         """The user's variables."""
@@ -99,26 +102,31 @@ class Runner:
         assert not wrong, f"not restored: {wrong}"
         self.check(source, result, fresh=fresh)
 
-    def clear(self) -> None:
-        """Leave nothing of a case behind, and begin a new notebook."""
-        gone = [n for n in self.names() if n not in self.clean]
-        if gone:
-            testing.run(self.shell, f"del {', '.join(gone)}")
-        self.shell.displayhook.flush()
-        testing.run(self.shell, "%durable new")
+    def begin(self, place: str) -> None:
+        """Open a notebook with a store of its own, in a namespace that is empty."""
+        for name in self.names():
+            if name not in self.clean:
+                del self.shell.user_ns[name]
+        self.shell.user_ns["Out"].clear()
+        self.shell.user_ns.update(_="", __="", ___="")
+        os.chdir(self.folder)
+        sys.path[:] = self.path
+        os.environ["DURABLE_NB_STORE"] = str(self.folder / place)
+        durable_nb.session().keeper.abandon()  # its end is not recorded: for the next kernel it was killed
+        extension.of(self.shell).reopen(f"{place}.ipynb")
 
-    def live(self, case: Case) -> None:
+    def live(self, case: Case, place: str) -> None:
         """The phases in the kernel where the case is made."""
-        session = durable_nb.session()
-        points: dict[str, Any] = {}
+        points: dict[str, Any] = {"place": place}
         ids: dict[str, int] = {}
+        self.begin(place)
+        session = durable_nb.session()
 
         def made() -> str:
             points["before"], _ = self.cells(case.make)
             self.check(case.before, None, fresh=False)
             points["after"], scan = self.cells(case.mutate)
             self.check(case.after, None, fresh=False)
-            points["execution"] = session.keeper.execution
             ids.update({n: id(self.shell.user_ns[n]) for n in case.keep_id})
             return scan
 
@@ -127,8 +135,7 @@ class Runner:
             lost = [n for n, was in ids.items() if id(self.shell.user_ns.get(n)) != was]
             assert not lost, f"another object than before: {lost}"
 
-        def again() -> None:
-            moved(lambda: session.recover(points["before"]), case.before)
+        def redo() -> None:
             self.cells(case.mutate)
             self.check(case.after, None, fresh=False)
 
@@ -138,11 +145,12 @@ class Runner:
         self.phase("back", lambda: moved(lambda: session.recover(points["before"]), case.before))
         self.phase("undo", lambda: moved(session.undo, case.after))
         self.phase("again", lambda: moved(lambda: session.recover(points["before"]), case.before))
+        if case.redo:
+            self.phase("redo", redo)
         self.phase("forth", lambda: moved(lambda: session.recover(points["after"]), case.after))
         if case.unchanged:
             self.phase("quiet", lambda: self.quiet(case, points["before"], points["after"]))
-        if case.redo:
-            self.phase("redo", again)
+        session.settle()
 
     def quiet(self, case: Case, first: int, last: int) -> None:
         """No checkpoint after `first` up to `last` says that what only was looked at has changed."""
@@ -154,14 +162,16 @@ class Runner:
 
     def killed(self, case: Case, point: dict[str, Any]) -> None:
         """The phases in a new kernel."""
-        session = durable_nb.session()
 
         def moved(which: str, source: str) -> RecoveryResult:
-            result = session.recover(point[which], execution=point["execution"])
+            result = durable_nb.session().recover(point[which])
             self.recovered(case, result, source, fresh=True)
             return result
 
-        def newest() -> None:
+        def loaded() -> None:
+            self.begin(point["place"])
+            if not case.reported:
+                self.check(case.after, None, fresh=True)
             result = moved("after", case.after)
             told = {**result.failed, **result.unsaved}
             silent = [n for n in case.reported if not told.get(n)]
@@ -170,20 +180,20 @@ class Runner:
         def quiet() -> None:
             version, _ = self.cells(("None",))
             durable_nb.checkpoint()
-            self.quiet(case, version - 1, session.version or version)
+            self.quiet(case, version - 1, durable_nb.session().version or version)
 
-        def again() -> None:
+        def redo() -> None:
             moved("before", case.before)
             self.cells(case.mutate)
             self.check(case.after, None, fresh=True)
 
-        self.phase("killed", newest)
+        self.phase("killed", loaded)
         self.phase("killed back", lambda: moved("before", case.before) and None)
         self.phase("killed forth", lambda: moved("after", case.after) and None)
         if case.unchanged:
             self.phase("killed quiet", quiet)
         if case.redo:
-            self.phase("killed redo", again)
+            self.phase("killed redo", redo)
 
 
 def _failed_line(text: str, scratch: dict[str, Any], error: AssertionError) -> str:
@@ -219,26 +229,23 @@ def main(kind: str, group: str, folder: str, mode: str) -> None:
     known = cases.load(Path(group))
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what cells print is no report
-    os.environ["DURABLE_NB_AUTO_RECOVERY"] = "false"
+    os.fsync = lambda _fd: None  # a killed process loses nothing that was written; the power stays on
     if mode == "partial":
         os.environ["DURABLE_NB_SCAN_EVERY"] = "1000000"
         for name in ("SCAN_SECONDS", "SCAN_SHARE"):
             getattr(policy, name)  # a renamed constant must not go unnoticed
             setattr(policy, name, -1.0)
     with testing.shell(folder) as shell:
-        runner = Runner(shell, out)
-        for item in asked:
+        runner = Runner(shell, out, Path(folder))
+        for number, item in enumerate(asked):
             runner.at = item
             runner.say(next=item)
             signal.alarm(known[item].seconds)
             if kind == "live":
-                runner.live(known[item])
+                runner.live(known[item], f"case{number}")
             else:
                 runner.killed(known[item], asked[item])
-            signal.alarm(60)  # for what is cleared away, too
-            runner.clear()
         signal.alarm(0)
-        durable_nb.session().settle()
         runner.say(done=True)
         sys.stdin.read()  # until it is killed
 
