@@ -235,6 +235,23 @@ class Keeper:
         ticket.wait(safe=True)
         return ticket
 
+    def secure(self, description: str) -> DurableError | None:
+        """See to it that the live state is a checkpoint that is safe; returns why it is not.
+
+        Where nothing has changed since the newest one, that one will do.
+        """
+        with self.undisturbed() as take:
+            shot = take(None, None)
+            if shot.changed or shot.deleted or self._deleted or self.version is None:
+                last: Ticket | None = self.commit("safety", {"description": description}, shot)
+            else:
+                last = self.last
+        self.announce(shot)
+        if last is None:
+            return None
+        last.wait(safe=True)
+        return last.error
+
     def note(self, kind: str, body: Mapping[str, Any]) -> None:
         """Commit a record that is no checkpoint; safe when it returns."""
         writer = self.begin()

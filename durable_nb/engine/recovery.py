@@ -81,10 +81,10 @@ class Recovery:
             return self._planned(history, points[0], names)
         keeper = self.keeper
         if keeper.version is not None or any(True for _ in keeper.capture.visible()):
-            ticket = keeper.checkpoint("safety", {"description": "before %recover"})
-            if ticket.error is not None:
+            error = keeper.secure("before %recover")
+            if error is not None:
                 raise RefusedError(
-                    f"what is live could not be kept first ({ticket.error}), so nothing was overwritten"
+                    f"what is live could not be kept first ({error}), so nothing was overwritten"
                 )
             history = keeper.repository.history(history.execution)
         before = keeper.version

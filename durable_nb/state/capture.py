@@ -11,7 +11,8 @@ import gc
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
@@ -22,6 +23,18 @@ from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
 
 _SMALL_ATOM = 4096
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """What pickling makes holds no cycles, and each pass over a large graph would cost as much again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Capture:
@@ -43,7 +56,7 @@ class Capture:
     ) -> None:
         self.space = space
         self.visible = visible
-        self.kinds = tuple(kinds)
+        self._watch = ambient.Watch(kinds)
         self.live: dict[str, Live] = {}
         self._bindings: dict[str, int] = {}
         self.fingerprints = Fingerprints(pool)
@@ -92,17 +105,12 @@ class Capture:
         A component whose new bytes exceed `only_under` is put off: it becomes unsaved, and is looked
         at again the next time. The memory of what was kept moves on; `forget` takes that back.
         """
-        # What this makes holds no cycles, and each pass over a large graph would cost as much again.
-        collecting = gc.isenabled()
-        gc.disable()
         try:
-            return self._take(touched, only_under)
+            with collection_paused():
+                return self._take(touched, only_under)
         except BaseException:
             self.give_up(self._snapshot)
             raise
-        finally:
-            if collecting:
-                gc.enable()
 
     def _take(self, touched: Iterable[str] | None, only_under: int | None) -> Snapshot:
         self._snapshot = shot = Snapshot()
@@ -291,7 +299,7 @@ class Capture:
         return tuple(sorted(found))
 
     def _ambient(self) -> None:
-        for name, value in ambient.read(self.kinds).items():
+        for name, value in self._watch.changed(self.live).items():
             made = self._try({name: value}, None)
             if isinstance(made, Live):
                 before = self.live.get(name)

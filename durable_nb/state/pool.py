@@ -11,7 +11,10 @@ import threading
 
 from durable_nb.model import CHUNK
 
-_WARM = 64
+_SMALL = 64 << 10
+"""Up to so many bytes a copy is as large as what it holds; beyond, it is a slab of one chunk."""
+
+_WARM = 32
 """Slabs kept for reuse: memory that was used before copies twice as fast as fresh."""
 
 
@@ -27,30 +30,33 @@ class Pool:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._warm: list[bytearray] = []
+        self._out: dict[int, bytearray] = {}
+        """what is in use, by identity: a view of anything else is not ours to take back"""
         self._used = 0
         self._lock = threading.Lock()
 
     def copy(self, view: memoryview) -> memoryview | None:
         """A copy of `view` (at most one chunk), or None where the pool is full."""
         size = view.nbytes
+        room = CHUNK if size > _SMALL else size
         with self._lock:
-            if self._used + CHUNK > self.limit:
+            if self._used + room > self.limit:
                 return None
-            self._used += CHUNK
-            slab = self._warm.pop() if self._warm else None
-        if slab is None:
-            slab = bytearray(CHUNK)
+            self._used += room
+            slab = self._warm.pop() if room == CHUNK and self._warm else bytearray(room)
+            self._out[id(slab)] = slab
         copied = memoryview(slab)[:size]
         copied[:] = view
         return copied
 
     def release(self, copied: memoryview) -> None:
         """Give back a copy; a view that is none of ours is left alone."""
-        slab = copied.obj
+        held = copied.obj
         copied.release()
-        if type(slab) is not bytearray or len(slab) != CHUNK:
-            return
         with self._lock:
-            self._used -= CHUNK
-            if len(self._warm) < _WARM:
+            slab = self._out.pop(id(held), None)
+            if slab is None:
+                return
+            self._used -= len(slab)
+            if len(slab) == CHUNK and len(self._warm) < _WARM:
                 self._warm.append(slab)

@@ -9,8 +9,8 @@ from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component, Piece
-from durable_nb.state import ambient, framing, pickling
-from durable_nb.state.capture import Capture
+from durable_nb.state import ambient, framing, patch, pickling
+from durable_nb.state.capture import Capture, collection_paused
 from durable_nb.state.live import Live, is_pseudo
 
 Read = Callable[[Iterable[str]], Iterator[tuple[str, memoryview]]]
@@ -123,6 +123,9 @@ class Staged:
     failed: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, Any] = field(default_factory=dict)
     """what was bound to the modules and definitions that loading made visible"""
+    patches: list[tuple[memoryview, memoryview]] = field(default_factory=list)
+    """(live memory, the bytes that belong there)"""
+    patched: list[str] = field(default_factory=list)
     damaged: str | None = None
     """the first component whose bytes are not in the store as they were written"""
 
@@ -131,7 +134,8 @@ def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: C
     """Load what the plan says into a staging dict; a component that fails is reported, the others load."""
     staged = Staged()
     try:
-        _load_into(staged, todo, manifests, read, capture)
+        with collection_paused():
+            _load_into(staged, todo, manifests, read, capture)
     except BaseException:
         discard(staged, capture)  # an interrupt: nothing of it stays visible
         raise
@@ -143,8 +147,10 @@ def _load_into(
 ) -> None:
     for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
         manifest = manifests[digest]
+        live = _known(manifest, digest)
         try:
-            live = _known(manifest, digest)
+            if _patch(staged, todo, manifest, live, read, capture):
+                continue
             stream, buffers = _assemble(manifest, live, read, capture)
             values = pickling.load(stream, buffers, capture.space, staged.values)
         except KeyboardInterrupt:
@@ -165,6 +171,33 @@ def _load_into(
                     # What loads after it may call it.
                     staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
                     capture.space[name] = value
+
+
+def _patch(
+    staged: Staged, todo: Plan, manifest: Component, live: Live, read: Read, capture: Capture
+) -> bool:
+    """Stage the chunks that differ in place, where that is enough."""
+    current = capture.live.get(manifest.names[0])
+    if current is None or not patch.may_fit(manifest, current) or not todo.load.keys() >= {*manifest.names}:
+        return False
+    gaps = patch.gaps(manifest, current, capture.space, capture.fingerprints)
+    if gaps is None:
+        return False
+    pieces = {p.digest: p for p in current.pieces()}
+    chunks: dict[str, memoryview] = {}
+    for digest, data in read({gap.digest for gap in gaps}):
+        chunks[digest] = data
+        pieces[digest] = capture.fingerprints.stored(data, digest)
+    _fill(live, manifest, pieces)
+    staged.patches += [(gap.memory, chunks[gap.digest]) for gap in gaps]
+    staged.patched += manifest.names
+    staged.loaded.update(dict.fromkeys(manifest.names, live))
+    return True
+
+
+def _fill(live: Live, manifest: Component, pieces: Mapping[str, Piece]) -> None:
+    live.stream = [pieces[d] for d, _ in manifest.stream]
+    live.buffers = [(b.size, b.readonly, [pieces[d] for d, _ in b.chunks]) for b in manifest.buffers]
 
 
 def _put_ambient(name: str, value: Any, failed: dict[str, str]) -> None:
@@ -208,13 +241,15 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
         else:
             values[name] = value
     capture.space.update(values)
+    for memory, data in staged.patches:
+        memory[:] = data
     for name in todo.delete:
         capture.space.pop(name, None)
         capture.live.pop(name, None)
         outcome.deleted.append(name)
     for name, live in staged.loaded.items():
         capture.adopt(name, live)
-    outcome.restored.extend(sorted(values))
+    outcome.restored.extend(sorted((*values, *staged.patched)))
     return outcome
 
 
@@ -269,8 +304,7 @@ def _assemble(
         pieces[digest] = capture.fingerprints.stored(data, digest)
         for target, start in places[digest]:
             target[start : start + data.nbytes] = data
-    live.stream = [pieces[d] for d, _ in manifest.stream]
-    live.buffers = [(b.size, b.readonly, [pieces[d] for d, _ in b.chunks]) for b in manifest.buffers]
+    _fill(live, manifest, pieces)
     framing.wrap(stream)
     return stream, [
         m.toreadonly() if b.readonly else m for m, b in zip(memory, manifest.buffers, strict=True)

@@ -144,11 +144,15 @@ _HANDLED = frozenset({"numpy", "pandas", "pyarrow", "torch"})
 
 
 def _pandas(obj: Any) -> Iterable[Any] | None:
+    pandas = sys.modules["pandas"]
+    if issubclass(type(obj), pandas.Index):
+        # Its values cannot change; reading those of a RangeIndex would make it build them.
+        return obj.tolist() if obj.dtype == object else []
     manager = getattr(obj, "_mgr", None)
     if manager is not None and hasattr(manager, "blocks"):
         return [*(block.values for block in manager.blocks), *manager.axes, obj.__dict__.get("_attrs")]
     values = getattr(obj, "_data", None)
-    if values is not None:  # an index or an extension array
+    if values is not None:  # an extension array
         extra = [getattr(obj, "_mask", None), getattr(obj, "_ndarray", None), getattr(obj, "_pa_array", None)]
         return [values, *extra]
     return None
@@ -164,7 +168,7 @@ def _arrow(obj: Any, walk: _Walk, owner: int) -> Iterable[Any] | None:
     if hasattr(obj, "buffers"):
         return [b for b in obj.buffers() if b is not None]
     if hasattr(obj, "address") and hasattr(obj, "is_mutable"):
-        if obj.size and obj.is_mutable:
+        if obj.size:
             walk.memory.append((obj.address, obj.address + obj.size, owner))
         return []
     return None
