@@ -224,8 +224,7 @@ class Catalog:
             return {}
         wanted = {
             digest
-            for record in history.records
-            if record.number > after
+            for record in history.since(after)
             for digest in (record.body.get("state") or {"set": {}})["set"].values()
         }
         index = self._repository.packs
@@ -251,8 +250,7 @@ def _seen(known: Any, history: History) -> int | None:
     if number and (entry is None or entry.record.digest != digest):
         return None
     marks = ("pin", "unpin", "retire", "forget")
-    newer = [r for r in history.records if r.number > number]
-    return None if any(mark in r.body for r in newer for mark in marks) else int(number)
+    return None if any(mark in r.body for r in history.since(number) for mark in marks) else int(number)
 
 
 def _add(
@@ -280,9 +278,7 @@ def _add(
         }
     )
     points = history.checkpoints()
-    for record in history.records:
-        if record.number <= after:
-            continue
+    for record in history.since(after):
         place = {"execution": execution.id, "record": record.number, "epoch": record.epoch}
         rows["events"].append({**place, "time": record.time, "kind": record.kind, "digest": record.digest})
         attempt = record.body.get("attempt")

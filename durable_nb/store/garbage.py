@@ -55,6 +55,7 @@ def collect(
         RefusedError: an execution is damaged, so what it needs cannot be known.
     """
     objects, index = repository.objects, repository.packs
+    repository.compaction.compact_idle()
     for other in condemned(objects):
         if other.is_left_over(time.time()):
             objects.delete(other.key)

@@ -6,9 +6,10 @@ the parents lead back, and trust with them. What does not fit is passed over and
 
 from __future__ import annotations
 
+import contextlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,11 @@ from blake3 import blake3
 
 from durable_nb.errors import DamagedError, DurableError, NotFoundError, StoreError
 from durable_nb.model import Checkpoint, Owner, Record
-from durable_nb.store.records import Entry, Epoch, RecordFiles
+from durable_nb.store import outline
+from durable_nb.store.chain import Chain, Records, walk
+from durable_nb.store.entry import Entry, Epoch
+from durable_nb.store.records import RecordFiles
+from durable_nb.store.segment import numbers_of
 
 _MODULUS = 1 << 256
 
@@ -62,19 +67,23 @@ class History:
         return self._head.record if self._head else None
 
     @property
-    def records(self) -> list[Record]:
-        """What led to the head, oldest first."""
-        return [entry.record for entry in self.entries]
+    def records(self) -> Sequence[Record]:
+        """What led to the head, oldest first. Those that were compacted are read when they are asked for."""
+        return Records(self._chain)
+
+    def since(self, number: int) -> Iterator[Record]:
+        """The records of larger numbers, without reading the others."""
+        return (entry.record for entry in self._chain.since(number))
 
     @property
     def problems(self) -> list[str]:
         """What was passed over, is missing, or older than what this user saw; a line each."""
-        return [*self._chain[1], *self.head_problems]
+        return [*self._chain.problems, *self.head_problems]
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Sequence[Entry]:
         """As `records`, with what says that each is in its place."""
-        return self._chain[0]
+        return self._chain
 
     @property
     def bases(self) -> tuple[int, ...]:
@@ -143,34 +152,7 @@ class History:
 
     @cached_property
     def _checkpoints(self) -> dict[int, Checkpoint]:
-        points: dict[int, Checkpoint] = {}
-        pinned: dict[int, bool] = {}
-        retired: set[int] = set()
-        for record in self.records:
-            body = record.body
-            pinned |= dict.fromkeys(body.get("pin", ()), True) | dict.fromkeys(body.get("unpin", ()), False)
-            retired.update(body.get("retire", ()))
-            state = body.get("state")
-            if state is not None:
-                points[record.number] = Checkpoint(
-                    version=record.number,
-                    parent=state["parent"],
-                    time=record.time,
-                    kind=record.kind,
-                    node=body.get("node"),
-                    description=body.get("description") or "",
-                    pinned=bool(body.get("pinned", False)),
-                    retired=False,
-                    changed=tuple(state["set"]),
-                    deleted=tuple(state["del"]),
-                    digest=record.digest,
-                )
-        for version in (pinned.keys() | retired) & points.keys():
-            point = points[version]
-            values = {f: getattr(point, f) for f in Checkpoint.__slots__}
-            values |= {"pinned": pinned.get(version, point.pinned), "retired": version in retired}
-            points[version] = Checkpoint(**values)
-        return points
+        return outline.checkpoints(self._chain.outlines)
 
     def checkpoints(self) -> dict[int, Checkpoint]:
         """Every version of the state, retired ones included, oldest first."""
@@ -179,11 +161,7 @@ class History:
     @cached_property
     def forgotten(self) -> frozenset[str]:
         """Digests of the manifests and cells that the user removed from all history."""
-        found: set[str] = set()
-        for record in self.records:
-            forget = record.body.get("forget") or {}
-            found.update(forget.get("manifests", ()), forget.get("cells", ()))
-        return frozenset(found)
+        return outline.forgotten(self._chain.outlines)
 
     def state(self, version: int) -> dict[str, str]:
         """Name -> manifest digest, as of a version, verified against its root.
@@ -230,14 +208,10 @@ class History:
 
     def entry(self, number: int) -> Entry | None:
         """The record of this number, where it is sound."""
-        return self._by_number.get(number)
-
-    @cached_property
-    def _by_number(self) -> dict[int, Entry]:
-        return {entry.record.number: entry for entry in self.entries}
+        return self._chain.find(number)
 
     def _delta(self, at: int, version: int) -> Mapping[str, Any]:
-        entry = self._by_number.get(at)
+        entry = self.entry(at)
         delta = entry.record.body.get("state") if entry else None
         if delta is None:
             raise DamagedError(
@@ -266,7 +240,7 @@ class History:
     def _find_head(self) -> tuple[Entry | None, bool]:
         foreign: Entry | None = None
         foreign_keys: list[tuple[int, int]] = []
-        for epoch, number in reversed(self._listing.records):
+        for epoch, number in self._candidates():
             entry = self._entry(number, epoch)
             if isinstance(entry, str):
                 self._passed_over[epoch, number] = entry
@@ -281,44 +255,31 @@ class History:
             return foreign, False
         return None, any(e.signed for e in self.epochs.values())
 
+    def _candidates(self) -> Iterator[tuple[int, int]]:
+        """Records that may be the head, as (epoch, number), the newest first."""
+        compacted = self._listing.compacted
+        yield from (key for key in reversed(self._listing.records) if key[1] > compacted)
+        # The newest record is never compacted, so this is for what is damaged or somebody else's.
+        for index in reversed(self._listing.segments):
+            numbers = numbers_of(index)
+            found = {key for key in self._listing.records if key[1] in numbers}
+            with contextlib.suppress(StoreError, NotFoundError):
+                segment = self._files.segment(self.execution, index)
+                found.update((epoch, n) for n in numbers if (epoch := segment.epoch(n)) is not None)
+            yield from sorted(found, reverse=True)
+
     @cached_property
-    def _chain(self) -> tuple[list[Entry], list[str]]:
+    def _chain(self) -> Chain:
         if self._head is None:
-            return [], []
-        head, bases = self._head, self._head.bases
-        # Which epoch a number belongs to follows from the head: a record that a writer published
-        # after it had lost the execution has a number of the next epoch, and is never looked at.
-        present = {
-            n: e for e, n in self._listing.records if n < head.record.number and e == bisect_right(bases, n)
-        }
-        found, problems = [head], []
-        expected: str | None = head.record.parent
-        last = head.record.number
-        for number in sorted(present, reverse=True):
-            if number != last - 1:
-                problems.append(_missing(number + 1, last - 1))
-                expected = None
-            last = number
-            entry = self._entry(number, present[number])
-            if isinstance(entry, str):
-                if (present[number], number) not in self._passed_over:
-                    problems.append(f"{entry}: passed over")
-                expected = None
-            elif expected is None and self.trusted and not self._is_mine(entry):
-                problems.append(f"record {number} is not signed by this user: passed over")
-            elif expected is not None and entry.record.digest != expected:
-                problems.append(
-                    f"record {number} is not the one that record {number + 1} follows: passed over"
-                )
-                expected = None
-            else:
-                found.append(entry)
-                expected = entry.record.parent
-        if last > 1:
-            problems.append(_missing(1, last - 1))
-        found.reverse()
-        problems.reverse()
-        return found, problems
+            return Chain([], [])
+        return walk(
+            self._files,
+            self.execution,
+            self._listing,
+            self._head,
+            self._is_mine if self.trusted else None,
+            self._passed_over.keys(),
+        )
 
     @cached_property
     def _origin(self) -> Epoch | None:
@@ -349,11 +310,7 @@ class History:
         if epoch <= seen.epoch and number < seen.number:
             return f"rolled back: this user last saw number {seen.number}{place}, the store has {number}"
         if self._head and bisect_right(self.bases, seen.number) <= seen.epoch:
-            entry = self._head if number == seen.number else self._by_number.get(seen.number)
+            entry = self._head if number == seen.number else self.entry(seen.number)
             if entry is not None and seen.digest and entry.record.digest != seen.digest:
                 return f"rolled back: record {seen.number} is not the one that this user last saw{place}"
         return None
-
-
-def _missing(first: int, last: int) -> str:
-    return f"record {first} is missing" if first == last else f"records {first} to {last} are missing"

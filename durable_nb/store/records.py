@@ -1,11 +1,12 @@
-"""Records, epochs and intents: how each is signed, written and read.
+"""Where records, epochs and intents lie, and how they are written and read.
 
-A record or an epoch is two lines: canonical JSON, and its HMAC. An intent is one line of an
-appended file: JSON, a tab, its HMAC.
+An intent is one line of an appended file: JSON, a tab, its HMAC. Of records that were compacted the
+files are deleted, once the segment is on the disk.
 
-    log/<execution>/00000017.0002.json    record 17, written in epoch 2
-    log/<execution>/epoch-0002.json       who owns the execution since
-    log/<execution>/epoch-0002.intents    what was about to begin
+    log/<execution>/00000017.0002.json           record 17, written in epoch 2
+    log/<execution>/00000001-00001024.parquet    a segment: compacted records
+    log/<execution>/epoch-0002.json              who owns the execution since
+    log/<execution>/epoch-0002.intents           what was about to begin
 """
 
 from __future__ import annotations
@@ -18,43 +19,13 @@ from typing import Any
 
 from durable_nb.errors import DamagedError, NotFoundError
 from durable_nb.model import FORMAT, Owner, Record, canonical
+from durable_nb.store.entry import MAC, Entry, Epoch, entry_of, epoch_of, seal, unseal
 from durable_nb.store.objects import Objects
-from durable_nb.store.packs import digest_of
-from durable_nb.store.shape import check_epoch, check_record
+from durable_nb.store.segment import Segment, index_of, numbers_of, segment_name
 from durable_nb.store.signing import Signer
 
-_NAME = re.compile(r"(?:(\d{8})\.(\d{4})\.json|epoch-(\d{4})\.(json|intents))")
+_NAME = re.compile(r"(?:(\d{8})\.(\d{4})\.json|epoch-(\d{4})\.(json|intents)|(\d{8})-\d{8}\.parquet)")
 _EXECUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_MAC = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A record together with what says whether it is in its place."""
-
-    record: Record
-    bases: tuple[int, ...]
-    """the number of the first record of each epoch so far: what tells a stale record from a good one"""
-    opened: str
-    """digest of the epoch object under which it was written"""
-    intents: int
-    """intents of its epoch that had been kept before it"""
-    signed: bool
-    """by this user"""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One kernel's ownership of an execution."""
-
-    number: int
-    owner: Owner
-    time: float
-    notebook: str | None
-    parent: str | None
-    meta: Mapping[str, Any]
-    digest: str
-    signed: bool
 
 
 @dataclass(slots=True)
@@ -65,12 +36,19 @@ class Listing:
     """(epoch, number), oldest first"""
     epochs: list[int] = field(default_factory=list)
     intents: list[int] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    """which there are, from 0"""
     unknown: list[str] = field(default_factory=list)
 
     @property
     def newest_epoch(self) -> int:
         """Of the objects and of the records, in case the object is missing."""
         return max([0, *self.epochs, *(epoch for epoch, _ in self.records)])
+
+    @property
+    def compacted(self) -> int:
+        """The newest number that is in a segment."""
+        return numbers_of(self.segments[-1])[-1] if self.segments else 0
 
 
 def folder(execution: str) -> str:
@@ -95,6 +73,11 @@ def intents_key(execution: str, epoch: int) -> str:
     return f"{folder(execution)}epoch-{epoch:04d}.intents"
 
 
+def segment_key(execution: str, index: int) -> str:
+    """The object that holds a span of records. There is one name for it: the first to publish it wins."""
+    return f"{folder(execution)}{segment_name(index)}"
+
+
 class RecordFiles:
     """Reads and writes the log. Keeps what it has read: records never change."""
 
@@ -103,6 +86,7 @@ class RecordFiles:
         self.signer = signer
         self._entries: dict[str, Entry] = {}
         self._epochs: dict[str, Epoch] = {}
+        self._segments: dict[str, Segment] = {}
 
     def executions(self) -> list[str]:
         """Names of all executions."""
@@ -120,36 +104,69 @@ class RecordFiles:
                 found.unknown.append(key)
             elif match[1]:
                 found.records.append((int(match[2]), int(match[1])))
-            else:
+            elif match[3]:
                 (found.epochs if match[4] == "json" else found.intents).append(int(match[3]))
-        if not (found.records or found.epochs):
+            elif key == segment_key(execution, index := index_of(int(match[5]))):
+                found.segments.append(index)
+            else:
+                found.unknown.append(key)
+        if not (found.records or found.epochs or found.segments):
             raise NotFoundError(f"there is no execution {execution!r} in {self.objects.name}")
         found.records.sort()
         return found
 
     def entry(self, execution: str, number: int, epoch: int) -> Entry:
         """Raises DamagedError if the record is not whole, NotFoundError if it is missing."""
+        try:
+            return self.loose(execution, number, epoch)
+        except (DamagedError, NotFoundError) as error:
+            # Compacted since it was listed, or before.
+            try:
+                entry = self.segment(execution, index_of(number)).entry(number)
+            except (DamagedError, NotFoundError):
+                raise error from None
+            if entry.record.epoch != epoch:
+                raise
+            return entry
+
+    def loose(self, execution: str, number: int, epoch: int) -> Entry:
+        """As `entry`, from a file of its own."""
         key = record_key(execution, number, epoch)
         entry = self._entries.get(key)
         if entry is None:
-            raw, digest, signed = self._unseal(key)
-            entry = self._entries[key] = _entry(key, raw, digest, signed)
-            if (entry.record.execution, entry.record.number, entry.record.epoch) != (
-                execution,
-                number,
-                epoch,
-            ):
-                del self._entries[key]
+            raw, digest, signed = unseal(key, bytes(self.objects.get(key)), self.signer)
+            entry = entry_of(key, raw, digest, signed=signed)
+            found = entry.record
+            if (found.execution, found.number, found.epoch) != (execution, number, epoch):
                 raise DamagedError(f"{key} is damaged: it belongs elsewhere")
+            self._entries[key] = entry
         return entry
+
+    def segment(self, execution: str, index: int) -> Segment:
+        """Raises DamagedError or NotFoundError."""
+        key = segment_key(execution, index)
+        found = self._segments.get(key)
+        if found is None:
+            found = self._segments[key] = Segment(key, execution, index, self.objects, self.signer)
+        return found
+
+    def is_compacted(self, execution: str, number: int) -> bool:
+        """Whether a segment holds the number now: then a record that is published there is never read."""
+        return self.objects.exists(segment_key(execution, index_of(number)))
+
+    def let_go(self, execution: str, number: int, epoch: int) -> None:
+        """Delete the file of a record that a segment holds."""
+        key = record_key(execution, number, epoch)
+        self.objects.delete(key)
+        self._entries.pop(key, None)
 
     def epoch(self, execution: str, epoch: int) -> Epoch:
         """Raises DamagedError or NotFoundError."""
         key = epoch_key(execution, epoch)
         found = self._epochs.get(key)
         if found is None:
-            raw, digest, signed = self._unseal(key)
-            found = _epoch(key, raw, digest, signed)
+            raw, digest, signed = unseal(key, bytes(self.objects.get(key)), self.signer)
+            found = epoch_of(key, raw, digest, signed=signed)
             if (raw["execution"], found.number) != (execution, epoch):
                 raise DamagedError(f"{key} is damaged: it belongs elsewhere")
             self._epochs[key] = found
@@ -164,7 +181,7 @@ class RecordFiles:
             return [], []
         *lines, rest = data.split(b"\n")
         # What a dying kernel leaves is the beginning of a line, which is nothing; this is longer than that.
-        if len(rest.partition(b"\t")[2]) > _MAC:
+        if len(rest.partition(b"\t")[2]) > MAC:
             lines.append(rest)
         found: list[dict[str, Any]] = []
         problems: list[str] = []
@@ -183,7 +200,7 @@ class RecordFiles:
         """Put a record. ObjectExistsError if its number is taken."""
         key = record_key(fields["execution"], fields["number"], fields["epoch"])
         digest = self._seal(key, fields)
-        return _entry(key, {"format": FORMAT, **fields}, digest, signed=True).record
+        return entry_of(key, fields, digest, signed=True).record
 
     def open_epoch(
         self, execution: str, epoch: int, owner: Owner, time: float, origin: Mapping[str, Any]
@@ -192,7 +209,7 @@ class RecordFiles:
         key = epoch_key(execution, epoch)
         fields = {"execution": execution, "epoch": epoch, "owner": owner.to_json(), "time": time, **origin}
         digest = self._seal(key, fields)
-        return _epoch(key, {"format": FORMAT, **fields}, digest, signed=True)
+        return epoch_of(key, fields, digest, signed=True)
 
     def append_intent(self, execution: str, epoch: int, fields: Mapping[str, Any]) -> None:
         """Keep an intent."""
@@ -200,64 +217,6 @@ class RecordFiles:
         self.objects.append(intents_key(execution, epoch), line + f"\t{self.signer.sign(line)}\n".encode())
 
     def _seal(self, key: str, fields: Mapping[str, Any]) -> str:
-        line = canonical({"format": FORMAT, **fields})
-        self.objects.put(key, line + f"\n{self.signer.sign(line)}\n".encode())
-        return digest_of(line)
-
-    def _unseal(self, key: str) -> tuple[dict[str, Any], str, bool]:
-        data = bytes(self.objects.get(key))
-        line, newline, mac = data.partition(b"\n")
-        if not newline or len(mac) != _MAC + 1 or mac[-1:] != b"\n":
-            raise DamagedError(f"{key} is damaged: it is not two lines")
-        signed = self.signer.verify(line, mac[:-1].decode("ascii", "replace"))
-        try:
-            raw = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"{key} is damaged: {error}") from None
-        written = raw.get("format") if isinstance(raw, dict) else None
-        if not isinstance(written, int):
-            raise DamagedError(f"{key} is damaged: it has no format")
-        if written > FORMAT:
-            raise DamagedError(
-                f"{key} has format {written}, this version of durable_nb reads up to {FORMAT}: upgrade it"
-            )
-        return raw, digest_of(line), signed
-
-
-def _entry(key: str, raw: dict[str, Any], digest: str, signed: bool) -> Entry:
-    try:
-        check_record(raw, signed=signed)
-        record = Record(
-            execution=raw["execution"],
-            epoch=raw["epoch"],
-            number=raw["number"],
-            parent=raw["parent"],
-            time=float(raw["time"]),
-            kind=raw["kind"],
-            body=raw["body"],
-            digest=digest,
-        )
-        return Entry(record, tuple(raw["bases"]), raw["opened"], raw["intents"], signed)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{key} is damaged: {_what(error)}") from None
-
-
-def _epoch(key: str, raw: dict[str, Any], digest: str, signed: bool) -> Epoch:
-    try:
-        check_epoch(raw)
-        return Epoch(
-            number=raw["epoch"],
-            owner=Owner(**raw["owner"]),
-            time=float(raw["time"]),
-            notebook=raw["notebook"],
-            parent=raw["parent"],
-            meta=raw["meta"],
-            digest=digest,
-            signed=signed,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{key} is damaged: {_what(error)}") from None
-
-
-def _what(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        data, digest = seal(fields, self.signer)
+        self.objects.put(key, data)
+        return digest

@@ -12,13 +12,15 @@ from typing import Any
 
 from durable_nb.errors import DamagedError, FencedError, NotFoundError, ObjectExistsError
 from durable_nb.model import Component, Execution, ExecutionStatus, Liveness, Owner
+from durable_nb.store.compaction import Compaction, compact
 from durable_nb.store.draft import Draft
+from durable_nb.store.entry import Epoch
 from durable_nb.store.index import PackIndex
 from durable_nb.store.log import History
 from durable_nb.store.objects import LocalFolder, Objects
 from durable_nb.store.owner import LifeLock, liveness
 from durable_nb.store.packs import Compression
-from durable_nb.store.records import Epoch, RecordFiles, record_key
+from durable_nb.store.records import RecordFiles, epoch_key, record_key
 from durable_nb.store.signing import Head, Signer
 from durable_nb.store.thinning import Thinning
 from durable_nb.store.writer import Writer
@@ -57,6 +59,7 @@ class Repository:
         self.compression = compression
         self.min_free = min_free
         self.packs = PackIndex(objects)
+        self.compaction = Compaction(self)
         self.thinning = Thinning(self)
         self._files = RecordFiles(objects, signer)
 
@@ -202,6 +205,9 @@ class Repository:
             )
         except ObjectExistsError:
             raise FencedError(f"execution {execution} has just been written to by its owner") from None
+        newer = self.objects.exists(epoch_key(execution, record.epoch + 1))
+        if newer or self._files.is_compacted(execution, record.number):
+            raise FencedError(f"execution {execution} has just been taken over: this does not count")
         head_seen = Head(record.number, record.epoch, record.digest, self.objects.name, history.notebook)
         self.objects.sync([record_key(execution, record.number, record.epoch)])
         self.signer.set_head(execution, head_seen)
@@ -233,6 +239,13 @@ class Repository:
 
         return verify(self, execution)
 
+    def compact(self, execution: str) -> bool:
+        """Put the oldest loose records of an execution together; False where nothing is left to do.
+
+        Any process may, while any other reads or writes.
+        """
+        return compact(self._files, self.history(execution))
+
     def bytes_stored(self) -> int:
         """Bytes of the store on the disk."""
         return self.usage().total
@@ -254,7 +267,11 @@ class Repository:
         return Usage(sizes["packs"], sizes["log"], derived)
 
     def keep_within(self, writer: Writer, max_bytes: int) -> None:
-        """Remove the oldest automatic checkpoints where the store is larger. Returns at once."""
+        """Compact the log, and remove the oldest automatic checkpoints where the store is larger.
+
+        Called after each flush; returns at once.
+        """
+        self.compaction.follow(writer)
         self.thinning.keep_within(writer, max_bytes)
 
     def _writer(self, history: History | None, epoch: Epoch, execution: str) -> Writer:
@@ -275,10 +292,9 @@ class Repository:
         seen: Head | None = self.signer.head(history.execution)
         safe = seen.number if seen and seen.store == self.objects.name else 0
         keys = []
-        for record in history.records:
-            if record.number > safe:
-                keys.append(record_key(history.execution, record.number, record.epoch))
-                keys.extend(record.body.get("packs", ()))
+        for record in history.since(safe):
+            keys.append(record_key(history.execution, record.number, record.epoch))
+            keys.extend(record.body.get("packs", ()))
         return keys
 
     def _lock_file(self, execution: str, epoch: int) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from durable_nb.store.index import PackIndex
 from durable_nb.store.log import History
 from durable_nb.store.packs import digest_of
 from durable_nb.store.records import Listing, RecordFiles
+from durable_nb.store.segment import index_of
 
 if TYPE_CHECKING:
     from durable_nb.store.repository import Repository
@@ -77,13 +79,19 @@ def _signatures(history: History, listing: Listing, files: RecordFiles) -> Itera
         if history.trusted and not entry.signed and entry.record.number > vouched:
             yield f"the signature of record {entry.record.number} of {history.execution} is not right"
     chained = {(e.record.epoch, e.record.number) for e in history.entries}
+    for index in listing.segments:
+        # One that cannot be read is among the problems of the history.
+        with contextlib.suppress(StoreError, NotFoundError):
+            yield from files.segment(history.execution, index).problems()
     for epoch, number in listing.records:
-        if (epoch, number) in chained:
+        if (epoch, number) in chained and index_of(number) not in listing.segments:
             continue
-        # A stale writer's: it never counted, and yet nobody should have changed it.
+        # A stale writer's, or compacted since: it does not count, and yet nobody should have changed it.
         try:
-            stale = files.entry(history.execution, number, epoch)
-        except (StoreError, NotFoundError) as error:
+            stale = files.loose(history.execution, number, epoch)
+        except NotFoundError:
+            continue  # deleted since it was listed: by whoever compacted it
+        except StoreError as error:
             yield str(error)
             continue
         if history.trusted and not stale.signed:

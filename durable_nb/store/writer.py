@@ -12,12 +12,13 @@ from durable_nb.errors import FencedError, NoSpaceError, NotFoundError, ObjectEx
 from durable_nb.model import Component, Record, canonical
 from durable_nb.store.condemned import condemned_packs
 from durable_nb.store.draft import Draft, PendingComponent
+from durable_nb.store.entry import Epoch
 from durable_nb.store.index import PackIndex
 from durable_nb.store.log import History, root_hex, weight
 from durable_nb.store.naming import Naming
 from durable_nb.store.owner import LifeLock
 from durable_nb.store.packs import Bytes, Compression, build, digest_of
-from durable_nb.store.records import Epoch, RecordFiles, epoch_key, intents_key, record_key
+from durable_nb.store.records import RecordFiles, epoch_key, intents_key, record_key
 from durable_nb.store.signing import Head
 
 __all__ = ["Draft", "PendingComponent", "Writer"]
@@ -185,6 +186,15 @@ class Writer:
                 f"another kernel has taken execution {self.execution} over: nothing more of this one is kept"
             )
 
+    def _check_compacted(self, number: int) -> None:
+        """After publishing: on a number that was compacted, a record is in nobody's way, and never read."""
+        if self._files.is_compacted(self.execution, number):
+            self.fenced = True
+            raise FencedError(
+                f"record {number} of execution {self.execution} was written and compacted by another kernel: "
+                "nothing more of this one is kept"
+            )
+
     def _commit(self, draft: Draft) -> Record:
         self._check_fence()
         if draft.parent is not None and draft.parent != self._state.version:
@@ -213,6 +223,7 @@ class Writer:
             body["packs"] = batch.packs
         record = self._publish(draft.kind, body)
         self._check_fence()
+        self._check_compacted(record.number)
         try:
             self._check_condemned(batch)
         except StoreError:

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow.parquet
 
 from durable_nb.model import CHUNK, Piece
+from durable_nb.store import segment
 from durable_nb.store.garbage import collect
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.owner import current_owner
@@ -27,6 +28,9 @@ from durable_nb.store.packs import digest_of
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
 from durable_nb.store.writer import Draft, PendingComponent
+
+SPAN = 3
+"""So that a short life fills some segments."""
 
 Say = Callable[[str, Any], None]
 assert pyarrow.parquet
@@ -67,12 +71,14 @@ class Scenario:
         self.say("safe", self.writer.number)
         self.commit(b=self.bytes(5000), c=self.bytes(100))
         self.commit(deleted=["c"])
+        self.compact()
         self.take_over()
         self.commit(d=self.kept[2]["b"])
         self.retire_and_collect()
         self.commit(c=self.kept[2]["b"], e=self.bytes(CHUNK + 1))
         self.roll_back()
         self.commit(f=self.bytes(3000))
+        self.compact()
         self.writer.end("COMPLETED")
         self.say("ended", None)
 
@@ -101,6 +107,13 @@ class Scenario:
         self.writer.commit(Draft("note", {"retire": [1, 2, 3]}))
         collect(self.repository, grace=0)
         self.say("collected", None)
+
+    def compact(self) -> None:
+        self.commit(g=self.bytes(100))
+        self.writer.safe()
+        self.say("safe", self.writer.number)
+        while self.repository.compact(self.execution):
+            self.say("compacted", None)
 
     def roll_back(self) -> None:
         version = sorted(self.kept)[-2]
@@ -160,6 +173,7 @@ def _fork(seed: int, root: Path, dies_at: int | None) -> dict[str, Any]:
 
 
 def main(root: Path, seed: int, kills: int) -> None:
+    segment.SPAN = SPAN
     Signer(root / "keys").sign(b"")
     done = 0
     while done < kills:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,23 @@ import pytest
 
 import durable_nb.errors
 from durable_nb.errors import NotFoundError
+from durable_nb.store import segment
 from durable_nb.store.garbage import collect
 from durable_nb.store.owner import current_owner
 from durable_nb.store.packs import digest_of
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
 
+from .crash_writer import SPAN
 from .samples import commit, values
 
 DRIVER = Path(__file__).with_name("crash_writer.py")
 SOURCE = Path(durable_nb.errors.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "SPAN", SPAN)
 
 
 def _digests(repository: Repository, execution: str, version: int) -> dict[str, str]:
@@ -72,6 +80,11 @@ def _work_on(child: dict[str, Any], keys: Path) -> None:
         before = values(repository, execution, newest)
         writer.set_state(newest, repository.history(execution).state(newest), {})
     record = commit(writer, {"after": b"the crash" * 1000})
+    writer.safe()
+    while repository.compact(execution):
+        pass
+    loose = [k for k in repository.objects.list(f"log/{execution}/") if re.search(r"/0\d{7}\.", k)]
+    assert len(loose) <= SPAN, "what a compaction left behind is cleared away"
     collect(repository, grace=0)
     assert values(repository, execution, record.number) == {**before, "after": b"the crash" * 1000}
     assert Repository.open(child["store"], signer=Signer(keys)).verify() == []
@@ -109,7 +122,7 @@ def _kill(root: Path, seed: int, kills: int) -> None:
 
 
 def test_a_kill_at_any_step_loses_nothing_that_was_kept(tmp_path: Path) -> None:
-    _kill(tmp_path, 0, 300)
+    _kill(tmp_path, 0, 315)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from durable_nb.errors import DurableError
+from durable_nb.store import segment
 from durable_nb.store.owner import current_owner
 from durable_nb.store.repository import Repository
 from durable_nb.store.writer import FULL_EVERY, Draft
@@ -53,6 +54,20 @@ def store(reopen: Reopen) -> tuple[Path, Expected]:
     assert reopen().verify() == []
     assert repository.path
     return repository.path, expected
+
+
+@pytest.fixture
+def compacted(
+    store: tuple[Path, Expected], reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Expected]:
+    """The same, with all records but one in segments."""
+    monkeypatch.setattr(segment, "SPAN", 3)
+    while reopen().compact("run"):
+        pass
+    assert len(list((store[0] / "log" / "run").glob("*.parquet"))) == 2
+    assert len(list((store[0] / "log" / "run").glob("0*.json"))) == 1
+    assert reopen().verify() == []
+    return store
 
 
 def _files(store: Path) -> list[Path]:
@@ -112,6 +127,43 @@ def test_whatever_happens_to_a_file_is_detected_and_no_wrong_value_loaded(
         path.write_bytes(right)
     assert reopen().verify() == []
     assert count > 800
+
+
+def test_whatever_happens_to_a_segment_is_detected_or_changes_nothing(
+    compacted: tuple[Path, Expected], reopen: Reopen
+) -> None:
+    folder, expected = compacted
+    records = list(reopen().history("run").records)
+    checkpoints = reopen().history("run").checkpoints()
+    noticed = total = 0
+    for path in sorted(folder.glob("log/run/*.parquet")):
+        right = path.read_bytes()
+        rng = random.Random(path.name)  # noqa: S311 - the same damage in each run
+        for what, data in (*_damage(path), *_flips(right, rng, 150)):
+            if data is None:
+                path.unlink()
+            elif data != right:
+                path.write_bytes(data)
+            total += 1
+            if reopen().verify():
+                noticed += 1
+                _check(reopen, expected, what)
+            history = reopen().history("run")
+            if not history.problems:
+                # Not all bytes of a Parquet file mean something.
+                assert list(history.records) == records, what
+                assert history.checkpoints() == checkpoints, what
+        path.write_bytes(right)
+    assert reopen().verify() == []
+    assert noticed > 0.9 * total
+
+
+def _flips(data: bytes, rng: random.Random, count: int) -> Iterator[tuple[str, bytes | None]]:
+    for _ in range(count):
+        at = rng.randrange(len(data))
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << rng.randrange(8)
+        yield f"byte {at} of a segment flipped", bytes(flipped)
 
 
 def test_the_newest_records_cannot_be_removed_unseen(store: tuple[Path, Expected], reopen: Reopen) -> None:

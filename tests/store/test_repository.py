@@ -223,7 +223,7 @@ def test_a_store_that_may_only_be_read_is_read(writer: Writer, tmp_path: Path) -
 @pytest.mark.usefixtures("writer")
 def test_an_empty_execution_is_one(reopen: Reopen) -> None:
     history = reopen().history("run")
-    assert (history.head, history.records, history.trusted, history.problems) == (None, [], True, [])
+    assert (history.head, list(history.records), history.trusted, history.problems) == (None, [], True, [])
     assert reopen().executions()[0].head == 0
     taken = reopen().take_over("run", current_owner())
     taken.commit(Draft("note"))

@@ -93,7 +93,7 @@ def test_a_piece_that_is_nowhere_is_refused_before_anything_is_published(
     lost.stream = [Piece(2000)]
     with pytest.raises(StoreError, match="neither bytes nor digest"):
         writer.commit(Draft("cell", {}, [lost], has_state=True))
-    assert reopen().history("run").records == []
+    assert not reopen().history("run").records
     commit(writer, {"a": b"1"})
     assert values(reopen(), "run") == {"a": b"1"}
 
@@ -183,7 +183,7 @@ def test_a_disk_that_would_be_too_full_is_left_alone(tmp_path: Path, signer: Sig
     with pytest.raises(NoSpaceError, match="min_free"):
         commit(writer, {"a": os.urandom(5000)})
     assert _packs(repository) == []
-    assert repository.history("run").records == []
+    assert not repository.history("run").records
     writer.commit(Draft("note"))
     assert len(repository.history("run").records) == 1
 
