@@ -38,8 +38,8 @@ from runpy import run_path
 from textwrap import dedent
 
 MODES = ("user", "partial")
-"""How cells are looked at: as users have it; or, wherever the policy has no reason to look at everything, by
-what they name, as it is in notebooks that are too large to look at everything after each cell."""
+"""How cells are looked at: everything, as in notebooks where that is quick; or, where the policy has no other
+reason to look at everything, what they name, as in notebooks where it is not."""
 
 LIVE = ("made", "back", "undo", "again", "forth", "redo")
 """Phases in the kernel where it was made: cells and checks themselves; recover before, undo, recover before

@@ -232,9 +232,9 @@ def main(kind: str, group: str, folder: str, mode: str) -> None:
     os.fsync = lambda _fd: None  # a killed process loses nothing that was written; the power stays on
     if mode == "partial":
         os.environ["DURABLE_NB_SCAN_EVERY"] = "1000000"
-        for name in ("SCAN_SECONDS", "SCAN_SHARE"):
-            getattr(policy, name)  # a renamed constant must not go unnoticed
-            setattr(policy, name, -1.0)
+    for name in ("SCAN_SECONDS", "SCAN_SHARE"):
+        getattr(policy, name)  # a renamed constant must not go unnoticed
+        setattr(policy, name, 60.0 if mode == "user" else -1.0)
     with testing.shell(folder) as shell:
         runner = Runner(shell, out, Path(folder))
         for number, item in enumerate(asked):
