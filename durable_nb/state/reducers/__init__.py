@@ -1,0 +1,1 @@
+"""How objects are kept that pickle refuses, or would bring back as something else."""

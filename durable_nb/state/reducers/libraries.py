@@ -1,0 +1,125 @@
+"""Objects of libraries: loggers, memory-mapped arrays, modules made by hand, and what lives in the page."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from durable_nb.state.reducers.reduce import Table, family, refuse
+
+_PLAIN_HANDLERS = frozenset({"NullHandler", "StreamHandler", "FileHandler", "RotatingFileHandler"})
+
+
+def logger(name: str | None) -> Any:
+    """The logger of that name."""
+    return importlib.import_module("logging").getLogger(name)
+
+
+def set_logger(target: Any, state: Mapping[str, Any]) -> None:
+    """Its level and switches; its handlers where it has none, as in a new kernel."""
+    target.setLevel(state["level"])
+    target.propagate, target.disabled = state["propagate"], state["disabled"]
+    if not target.handlers:
+        for handler in state["handlers"]:
+            target.addHandler(handler)
+
+
+def _logger(value: Any) -> Any:
+    handlers = [handler for handler in value.handlers if type(handler).__name__ in _PLAIN_HANDLERS]
+    state = {
+        "level": value.level,
+        "propagate": value.propagate,
+        "disabled": value.disabled,
+        "handlers": handlers,
+    }
+    name = None if value is value.root else value.name
+    return logger, (name,), state, None, None, set_logger
+
+
+def logging(module: Any) -> Table:
+    """Of `logging`."""
+    return {module.Logger: _logger, module.RootLogger: _logger}
+
+
+def memmap(path: str, dtype: Any, mode: str, offset: int, shape: tuple[int, ...], order: str) -> Any:
+    """An array in a file. What is in the file is no part of the state."""
+    return importlib.import_module("numpy").memmap(
+        path, dtype=dtype, mode=mode, offset=offset, shape=shape, order=order
+    )
+
+
+def memmap_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
+    """A view of an array in a file."""
+    kind = type(base)
+    array: Any = kind.__bases__[0]  # `memmap` itself would open the file again
+    made = array.__new__(kind, shape, dtype, base, offset, strides)
+    for name in ("_mmap", "filename", "offset", "mode"):
+        setattr(made, name, getattr(base, name))
+    return made
+
+
+def _memmap(array: Any) -> Any:
+    root = array
+    while isinstance(root.base, type(array)):
+        root = root.base
+    # A private copy (mode "c") differs from its file; what was computed from one has none.
+    if root._mmap is None or root.filename is None or root.mode == "c":
+        return array.__reduce_ex__(5)
+    if root is array:
+        order = "C" if array.flags.c_contiguous else "F"
+        mode = "r+" if array.mode == "w+" else array.mode
+        path = str(Path(array.filename).absolute())
+        if mode != "r":
+            array.flush()
+        return memmap, (path, array.dtype, mode, array.offset, array.shape, order)
+    first = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return memmap_view, (root, array.dtype, array.shape, array.strides, first)
+
+
+def numpy(module: Any) -> Table:
+    """Of NumPy."""
+    return {module.memmap: _memmap}
+
+
+def module(name: str, registered: bool) -> types.ModuleType:
+    """A module that the notebook made, empty; its functions find it where it was registered."""
+    made = types.ModuleType(name)
+    if registered:
+        sys.modules[name] = made
+    return made
+
+
+def set_module(target: types.ModuleType, contents: dict[str, Any]) -> None:
+    """Fill a module."""
+    vars(target).update(contents)
+
+
+def _is_found(name: str) -> bool:
+    found = sys.modules.get(name)
+    return getattr(found, "__spec__", None) is not None or hasattr(found, "__file__")
+
+
+def _module(value: types.ModuleType) -> Any:
+    name = value.__name__
+    registered = sys.modules.get(name) is value
+    if registered and (name == "__main__" or any(_is_found(m) for m in (name, name.partition(".")[0]))):
+        return importlib.import_module, (name,)
+    contents = {key: held for key, held in vars(value).items() if key != "__builtins__"}
+    return module, (name, registered), contents, None, None, set_module
+
+
+MODULES: Table = {types.ModuleType: _module}
+
+
+def progress_bars(module: Any) -> Table:
+    """Of tqdm."""
+    return dict.fromkeys(family(module.tqdm), refuse)
+
+
+def widgets(module: Any) -> Table:
+    """Of ipywidgets: half of a widget is in the page, and is gone with the kernel."""
+    return dict.fromkeys(family(module.Widget), refuse)
