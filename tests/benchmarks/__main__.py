@@ -1,10 +1,13 @@
-"""Five benchmarks, beside `dill.dump_session` and the floor, in one run.
+"""What keeping a notebook costs: ours, the peers, and the floor, in one run.
 
-    python -m tests.benchmarks [--scale 1.0] [--repeats 5] [--only frame,array] [--json out.json]
+    python -m tests.benchmarks [--scale 1.0] [--repeats 5] [--only array,cells] [--tools ours,dill]
+                               [--json FILE] [--readme]
+    python -m tests.benchmarks --read FILE --readme     fill the README from what was measured before
+    python -m tests.benchmarks --profile --only array   where the time goes
 
-Every run of a workload is a process of its own. All times are seconds, the medians of the repeats.
-*block* is what the hooks before and after a cell take from the user; *cpu* is the CPU time of the cell's
-own thread, which says more on a machine that is busy. The floor is what nobody can go below (see `floor.py`).
+Every run of a workload is a process of its own. Times are medians over cells and repeats. *block* is
+what a tool takes from the user before and after a cell; its CPU time is that of the cell's own thread,
+which says more on a machine that is busy. The floor is what nobody can go below (see `floor.py`).
 """
 
 from __future__ import annotations
@@ -12,142 +15,191 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import psutil
 from rich.console import Console
-from rich.table import Table
 
-from tests.benchmarks.workloads import WORKLOADS
+from tests.benchmarks import report as reports
+from tests.benchmarks import tables
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.tools import PEERS, TOOLS, missing
+from tests.benchmarks.workload import Workload
+from tests.benchmarks.workloads import WORKLOADS, workload
 
 ROOT = Path(__file__).resolve().parents[2]
+OTHERS = ("load", "cases")
+"""What can be asked for beside the workloads."""
+
 LOADS = 2
 """Loading is quick, and varies: so many times as many repeats."""
 
+TIMEOUT = 900.0
 
-def run(role: str, workload: str, scale: float, folder: Path, home: Path) -> dict[str, float]:
+Figures = dict[str, Any]
+
+
+def run(role: str, tool: str, name: str, scale: float, folder: Path, home: Path) -> Figures:
     """One process; what it measured."""
     environ = {
         **os.environ,
         "JUPYTER_DATA_DIR": str(home / "jupyter"),
         "IPYTHONDIR": str(home / "ipython"),
         "JPY_SESSION_NAME": str(folder / "notebook.ipynb"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
-    command = [sys.executable, "-m", "tests.benchmarks.runs", role, workload, str(scale), str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.benchmarks.runs", role, tool, name, str(scale), str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
     if done.returncode != -signal.SIGKILL:
-        raise RuntimeError(f"{role} of {workload} failed:\n{done.stdout}\n{done.stderr}")
-    figures: dict[str, float] = json.loads((folder / f"{role}.json").read_text())
+        raise RuntimeError(f"{role} of {name} by {tool} failed:\n{done.stdout}\n{done.stderr}")
+    figures: Figures = json.loads((folder / f"{role}.json").read_text())
     return figures
 
 
-def once(workload: str, scale: float, home: Path) -> dict[str, float]:
-    """One repeat of a workload: ours and dill's, each followed by its recovery."""
-    figures: dict[str, float] = {}
-    for pair in (("ours", "recovery"), ("dill", "dill_recovery")):
-        with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
-            for role in pair:
-                found = run(role, workload, scale, Path(folder), home)
-                figures |= {k: min(v, figures.get(k, v)) if k.endswith("ok") else v for k, v in found.items()}
-    figures["load_average"] = os.getloadavg()[0]
+def once(tool: str, name: str, scale: float, home: Path, *, recover: bool) -> Figures:
+    """A notebook under a tool, and its recovery in a new process. A peer may fail."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
+        try:
+            figures = run("notebook", tool, name, scale, Path(folder), home)
+            if recover and TOOLS[tool].keeps:
+                found = run("recovery", tool, name, scale, Path(folder), home)
+                wrong = figures.get("wrong", {}) | found.pop("wrong")
+                figures |= {**found, "wrong": wrong}
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            if tool not in PEERS:
+                raise
+            return {"failed": str(error).strip().rpartition("\n")[2]}
     return figures
 
 
-def load_times(repeats: int, home: Path) -> dict[str, dict[str, float]]:
+def measured(work: Workload, scale: float, options: argparse.Namespace, home: Path) -> Figures:
+    """All tools on one workload."""
+    tools = [tool for tool in options.tools if tool != "floor" or work.touched]
+    if work.name == "loops":
+        tools = [tool for tool in tools if tool in ("plain", "ours", "kishu")]
+    elif work.labels:
+        tools = [tool for tool in tools if TOOLS[tool].keeps]
+    runs: dict[str, list[Figures]] = {tool: [] for tool in tools}
+    for number in range(options.repeats):
+        for tool in tools:
+            few = options.peer_repeats if tool in PEERS else 1 if tool == "plain" else options.repeats
+            if number >= (options.repeats if work.name == "loops" and tool == "plain" else few):
+                continue
+            start = time.perf_counter()
+            runs[tool].append(once(tool, work.name, scale, home, recover=not work.labels))
+            _say(work.name, tool, f"{number + 1}", runs[tool][-1], time.perf_counter() - start)
+    found = {tool: reports.merged(of) for tool, of in runs.items()}
+    out = {"title": work.title, "checks": list(work.checks), "labels": list(work.labels), "tools": found}
+    if work.changed and work.labels:
+        return out | {"growths": reports.growths(work, found)}
+    if work.labels:
+        return out | {"slowdowns": reports.slowdowns(work, found) if "plain" in found else {}}
+    short = reports.summary(work, found)
+    return out | {"summary": short, "ratios": reports.ratios(short)}
+
+
+def small(options: argparse.Namespace, home: Path) -> dict[str, Figures]:
+    """What each tool brings back rightly of the small notebooks, one step back."""
+    out = {}
+    for tool in (t for t in options.tools if TOOLS[t].keeps):
+        start = time.perf_counter()
+        wrong = {}
+        for name in CASES:
+            figures = once(tool, name, 1.0, home, recover=False)
+            found = figures.get("wrong", {}).get("back", [figures.get("failed", "")])
+            if found:
+                wrong[name] = found
+        out[tool] = {"of": len(CASES), "wrong": wrong}
+        _say(
+            "cases",
+            tool,
+            "1",
+            {},
+            time.perf_counter() - start,
+            f"right: {len(CASES) - len(wrong)} of {len(CASES)}",
+        )
+    return out
+
+
+def load_times(repeats: int, home: Path) -> dict[str, Figures]:
     """`%load_ext` in a bare shell, and where all that a kernel imports is there."""
     found = {}
     for role in ("load_shell", "load_kernel"):
         runs = []
         for _ in range(repeats):
             with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
-                runs.append(run(role, "cells", 0.0, Path(folder), home))
-        found[role] = medians(runs)
+                runs.append(run(role, "ours", "cells", 0.0, Path(folder), home))
+        found[role] = reports.merged(runs)
     return found
 
 
-def medians(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    runs = list(runs)
-    return {key: (min if key.endswith("ok") else median)(r[key] for r in runs) for key in runs[0]}
+def _say(name: str, tool: str, number: str, figures: Figures, seconds: float, more: str = "") -> None:
+    if "block" in figures:
+        cpu = sorted(figures["block"]["cpu"])
+        more = f"block {cpu[len(cpu) // 2] * 1e3:.4g} ms (CPU), store {figures['store_bytes'] / 1e6:.4g} MB"
+    if "failed" in figures:
+        more = f"failed: {figures['failed']}"
+    if any(figures.get("wrong", {}).values()):
+        more += f", wrong: {figures['wrong']}"
+    print(f"{name:13} {tool:12} run {number}  {seconds:6.1f} s  {more}", flush=True)
 
 
-def ratios(figures: Mapping[str, float]) -> dict[str, float]:
-    """Ours over theirs; CPU time where the main thread does it all, the clock where threads help."""
-    pairs = {
-        "block/floor": ("block_cpu", "floor_cpu"),
-        "block/dill": ("block_cpu", "dill_cpu"),
-        "back/dill": ("back_wall", "dill_back_wall"),
-        "recover/floor": ("recover_wall", "recover_floor_wall"),
-        "recover/dill": ("recover_wall", "dill_recover_wall"),
-        "store/dill": ("store_bytes", "dill_store_bytes"),
+def profiled(options: argparse.Namespace, home: Path, console: Console) -> None:
+    """Print where our time goes."""
+    for name in (n for n in options.only if n in WORKLOADS):
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
+            found = run("profile", "ours", name, options.scale, Path(folder), home)
+        total = sum(found["phases"].values())
+        console.print(f"[bold]{name}[/]: {total:.2f} ms a cell, under the profiler")
+        for part in ("phases", "functions"):
+            for what, spent in found[part].items():
+                console.print(f"  {spent:9.3f} ms {spent / total:6.1%}  {what}")
+            console.print()
+
+
+def everything(options: argparse.Namespace, home: Path) -> Figures:
+    found: Figures = {
+        "machine": reports.machine(),
+        "scale": options.scale,
+        "repeats": options.repeats,
+        "peer_repeats": options.peer_repeats,
+        "missing": missing(),
+        "workloads": {},
     }
-    return {
-        name: figures[over] / figures[under]
-        for name, (over, under) in pairs.items()
-        if over in figures and figures.get(under)
-    }
+    for name in found["missing"]:
+        print(f"{name} is not installed here, and is left out: pip install -e '.[bench]'", flush=True)
+    options.tools = [tool for tool in options.tools if tool not in found["missing"]]
+    if "load" in options.only:
+        found["load"] = load_times(LOADS * options.repeats, home)
+    for name in options.only:
+        if name in WORKLOADS:
+            found["workloads"][name] = measured(workload(name, options.scale), options.scale, options, home)
+    if "cases" in options.only:
+        found["cases"] = small(options, home)
+    found["machine"]["load_average_after"] = os.getloadavg()
+    return found
 
 
-def machine() -> dict[str, Any]:
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_average": os.getloadavg(),
-        "versions": {
-            name: version(name)
-            for name in ("durable-nb", "ipython", "numpy", "pandas", "pyarrow", "scikit-learn", "dill")
-        },
-    }
+def show(found: Mapping[str, Any], console: Console) -> None:
+    console.print(tables.terminal(found))
+    for name, work in found["workloads"].items():
+        for what, ratio in work.get("ratios", {}).items():
+            console.print(f"{name}: {what} = {ratio:.3g}")
+    for role, figures in found.get("load", {}).items():
+        wall, cpu = (figures["load"][clock][0] * 1e3 for clock in ("wall", "cpu"))
+        console.print(f"{role}: %load_ext in {wall:.0f} ms ({cpu:.0f} CPU)")
 
 
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
-    )
-
-
-def table(report: Mapping[str, Any]) -> Table:
-    """The figures that matter: ours, floor and dill side by side."""
-    out = Table(title="durable_nb / floor / dill.dump_session (medians)", title_justify="left")
-    for title in (
-        "workload",
-        "block ms (cpu)",
-        "added MB a cell",
-        "store MB",
-        "one step back ms",
-        "recovery ms",
-        "right",
-    ):
-        out.add_column(title, justify="left" if title == "workload" else "right")
-    for name, work in report["workloads"].items():
-        f = work["figures"]
-        out.add_row(
-            name,
-            _beside(f, 1e3, "block_cpu", "floor_cpu", "dill_cpu"),
-            _beside(f, 1e-6, "cell_bytes", None, "dill_cell_bytes"),
-            _beside(f, 1e-6, "store_bytes", None, "dill_store_bytes"),
-            _beside(f, 1e3, "back_wall", None, "dill_back_wall"),
-            _beside(f, 1e3, "recover_wall", "recover_floor_wall", "dill_recover_wall"),
-            f"{'yes' if f['ok'] else 'NO'} / - / {'yes' if f['dill_ok'] else 'NO'}",
-        )
-    return out
-
-
-def _beside(figures: Mapping[str, float], unit: float, *keys: str | None) -> str:
-    return " / ".join(f"{figures[k] * unit:.3g}" if k in figures else "-" for k in (k or "" for k in keys))
+def _list(text: str) -> list[str]:
+    return text.split(",")
 
 
 def main() -> None:
@@ -155,30 +207,36 @@ def main() -> None:
         prog="python -m tests.benchmarks", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--scale", type=float, default=1.0, help="of the data and the number of cells")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, with commas between them")
+    parser.add_argument("--repeats", type=int, default=5, help="of ours and of the floor")
+    parser.add_argument("--peer-repeats", type=int, default=1, help="each has ten cells and more")
+    every = [*WORKLOADS, *OTHERS]
+    parser.add_argument("--only", type=_list, default=every, help=f"of {', '.join(every)}")
+    parser.add_argument("--tools", type=_list, default=list(TOOLS), help=f"of {', '.join(TOOLS)}")
     parser.add_argument("--json", type=Path, help="where the report goes")
+    parser.add_argument("--read", type=Path, help="a report, instead of measuring")
+    parser.add_argument("--readme", action="store_true", help="draw the plots and fill the README")
+    parser.add_argument("--profile", action="store_true", help="show where our time goes instead")
     options = parser.parse_args()
+    for name in (*options.only, *options.tools):
+        if name not in every and name not in TOOLS:
+            parser.error(f"there is no `{name}`")
     console = Console(width=None if sys.stdout.isatty() else 140)
-    report: dict[str, Any] = {"machine": machine(), "scale": options.scale, "repeats": options.repeats}
     with tempfile.TemporaryDirectory(prefix="durable-nb-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         for name in ("jupyter", "ipython"):
             (home / name).mkdir()
-        report["load"] = load_times(LOADS * options.repeats, home)
-        report["workloads"] = {}
-        for name in options.only.split(","):
-            figures = medians(once(name, options.scale, home) for _ in range(options.repeats))
-            title = WORKLOADS[name](options.scale).title
-            report["workloads"][name] = {"title": title, "figures": figures, "ratios": ratios(figures)}
-            console.print(f"{name}: {title}, done")
-    console.print(table(report))
-    for role, figures in report["load"].items():
-        console.print(
-            f"{role}: %load_ext in {figures['load_wall'] * 1e3:.0f} ms ({figures['load_cpu'] * 1e3:.0f} CPU)"
-        )
+        if options.profile:
+            profiled(options, home, console)
+            return
+        found = json.loads(options.read.read_text()) if options.read else everything(options, home)
+    show(found, console)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if options.readme:
+        from tests.benchmarks import plots
+
+        plots.draw(found, Path(__file__).parent / "plots")
+        tables.fill(ROOT / "README.md", found)
 
 
 if __name__ == "__main__":

@@ -21,15 +21,19 @@ class SaveFloor:
     """Plain C pickling out-of-band, xxh3 of every byte, a copy of the chunks that are new."""
 
     def __init__(self) -> None:
+        self.stream_bytes = 0
+        """of the largest save, without its buffers"""
+        self.pickled_bytes = 0
+        """of the largest save"""
         self._known: set[int] = set()
         self._target = bytearray(64 << 20)  # written once, as a pool that is in use is
         self._target[:] = bytes(len(self._target))
 
-    def save(self, values: Mapping[str, Any]) -> Lap:
+    def save(self, values: Mapping[str, Any]) -> None:
         with _no_collection():
-            watch = Stopwatch()
+            parts = _dump(values)
             new = []
-            for chunk in _chunks(_dump(values)):
+            for chunk in _chunks(parts):
                 digest = xxh3_128_intdigest(chunk)
                 if digest not in self._known:
                     self._known.add(digest)
@@ -39,7 +43,8 @@ class SaveFloor:
                 at = 0 if at + CHUNK > len(self._target) else at
                 self._target[at : at + len(chunk)] = chunk
                 at += len(chunk)
-            return watch.lap()
+        self.stream_bytes = max(self.stream_bytes, parts[0].nbytes)
+        self.pickled_bytes = max(self.pickled_bytes, sum(part.nbytes for part in parts))
 
 
 @contextmanager

@@ -1,9 +1,11 @@
-"""The instruments: clocks, a shell, the time between two callbacks, the size of a folder."""
+"""The instruments: clocks, a shell, what a tool takes around each cell, peak memory, the size of a folder."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from cProfile import Profile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,29 +50,69 @@ def bare_shell() -> InteractiveShell:
 
 
 class Hooks:
-    """Times the extension's hooks around a cell: it is loaded between our own two callbacks."""
+    """Times what a tool does before and after a cell, and the cell in between.
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    The tool's own callbacks, which `attach` registers, lie between the ones registered here.
+    With a profile, that looks at what the tool does and at nothing else.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, attach: Callable[[], None], profile: Profile | None = None
+    ) -> None:
         self._spent: list[Lap] = []
         self._watch = Stopwatch()
+        self._profile = profile
         events: Any = shell.events
-        for event in ("pre_run_cell", "post_run_cell"):
-            events.register(event, self._start)
-        shell.run_line_magic("load_ext", "durable_nb")
-        for event in ("pre_run_cell", "post_run_cell"):
-            events.register(event, self._stop)
+        events.register("pre_run_cell", self._start)
+        events.register("post_run_cell", self._next_start)
+        attach()
+        events.register("pre_run_cell", self._next)
+        events.register("post_run_cell", self._stop)
 
     def _start(self, _: object) -> None:
+        self._spent.clear()
+        self._begin()
+
+    def _next_start(self, _: object) -> None:
+        self._spent.append(self._watch.lap())
+        self._begin()
+
+    def _begin(self) -> None:
+        self._watch = Stopwatch()
+        if self._profile:
+            self._profile.enable()
+
+    def _next(self, _: object) -> None:
+        self._stop(_)
         self._watch = Stopwatch()
 
     def _stop(self, _: object) -> None:
+        if self._profile:
+            self._profile.disable()
         self._spent.append(self._watch.lap())
 
-    def take(self) -> Lap:
-        """What the hooks before and after the last cell took."""
-        before, after = self._spent
-        self._spent.clear()
-        return before + after
+    def take(self) -> tuple[Lap, Lap]:
+        """What the tool took around the last cell; what the cell itself took."""
+        before, cell, after = self._spent
+        return before + after, cell
+
+
+class Peak:
+    """The most memory that this process held while a block ran, over all such blocks."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        Path("/proc/self/clear_refs").write_text("5")
+        yield
+        self.bytes = max(self.bytes, _status("VmHWM"))
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def size_of(folder: Path) -> int:

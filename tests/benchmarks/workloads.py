@@ -1,24 +1,9 @@
+"""The notebooks of the benchmarks. A scale of 1 is what the published figures are for."""
+
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A notebook: cells that make a state, then cells that change a little of it."""
-
-    name: str
-    title: str
-    imports: str
-    """the first cell; in a recovery it is no part of what is timed"""
-    setup: tuple[str, ...]
-    changes: tuple[str, ...]
-    touched: tuple[str, ...]
-    """variables that a change has to look at: what the floor is measured on"""
-    probe: str
-    """an expression that is different after each change"""
-    settled: bool = True
-    """whether each save is on disk before the next cell starts, as between cells that a person runs"""
+from tests.benchmarks.cases import CASES
+from tests.benchmarks.workload import Workload
 
 
 def frame(scale: float) -> Workload:
@@ -33,8 +18,9 @@ def frame(scale: float) -> Workload:
             f"df['key'] = rng.integers(0, 50, {rows})",
         ),
         tuple(f"df.iloc[{k * 100}:{k * 100 + 500}, {k % 9}] = {k}.5" for k in range(10)),
-        ("df",),
-        "int(df.to_numpy().view('int64').sum())",
+        {"df": "int(df.to_numpy().view('int64').sum())"},
+        touched=("df",),
+        changed=(4_000,) * 10,
     )
 
 
@@ -47,17 +33,18 @@ def array(scale: float) -> Workload:
         "import numpy as np",
         (f"a = np.random.default_rng(0).random({size})",),
         tuple(f"a[{7 * k * part}:{(7 * k + 1) * part}] += {k}" for k in range(1, 11)),
-        ("a",),
-        "int(a.view('int64').sum())",
+        {"a": "int(a.view('int64').sum())"},
+        touched=("a",),
+        changed=(part * 8,) * 10,
     )
 
 
 LEAF = """\
 class Leaf:
-    def __init__(self, number):
+    def __init__(self, number, label):
         self.number = number
         self.weight = number / 7
-        self.label = f"leaf {number % 50}"
+        self.label = label
 """
 
 
@@ -69,11 +56,13 @@ def objects(scale: float) -> Workload:
         "",
         (
             LEAF,
-            f"tree = [[Leaf(1000 * b + i) for i in range(1000)] for b in range({branches})]",
+            "def branch(b):\n    return [Leaf(i, f'leaf {i % 50}') for i in range(b, b + 1000)]",
+            f"tree = [branch(b) for b in range(0, {branches * 1000}, 1000)]",
         ),
         tuple(f"tree[{k * 17 % branches}][{k * 91}].weight = {k}.25" for k in range(1, 11)),
-        ("Leaf", "tree"),
-        "sum(leaf.weight for branch in tree for leaf in branch)",
+        {"tree": "sum(leaf.weight for branch in tree for leaf in branch)"},
+        touched=("Leaf", "tree"),
+        changed=(8,) * 10,
     )
 
 
@@ -96,8 +85,13 @@ def training(scale: float) -> Workload:
             f"best = max(1 - min(losses), best)\nw{k} = w{k} * 0.9"
             for k in range(10)
         ),
-        ("X", "best", "epoch", "losses", "model", "y", *(f"w{k}" for k in range(10))),
-        "(len(losses), losses[-1:], float(model.coef_.sum()) if losses else None)",
+        {
+            "losses": "(len(losses), losses[-1:])",
+            "model": "float(model.coef_.sum()) if losses else None",
+            "weights": "float(sum(w.sum() for w in (w0, w1, w2, w3, w4, w5, w6, w7, w8, w9)))",
+        },
+        touched=("X", "best", "epoch", "losses", "model", "y", *(f"w{k}" for k in range(10))),
+        changed=(10_000,) * 10,
     )
 
 
@@ -109,10 +103,200 @@ def cells(scale: float) -> Workload:
         "",
         ("v = -1",),
         tuple(f"v = {i}" for i in range(count)),
-        ("v",),
-        "v",
+        {"v": "v"},
+        touched=("v",),
         settled=False,
     )
 
 
-WORKLOADS = {make.__name__: make for make in (frame, array, objects, training, cells)}
+SHARING = """\
+class Counter:
+    def __init__(self):
+        self.n = 0
+    def bump(self):
+        self.n += 1
+        return self.n
+
+def box():
+    held = [0]
+    def get():
+        return held[0]
+    def put(value):
+        held[0] = value
+    return get, put
+
+def peek():
+    return shared['n']
+"""
+
+TIES = """\
+shared = {'n': 0}
+left, right = [shared], [shared]
+counter = Counter()
+bump = counter.bump
+get, put = box()
+base = np.arange(200_000.0)
+view = base[100:200]
+grid = base[:100].reshape(10, 10).T
+ring = [0]
+ring.append(ring)
+his, hers = ['his'], ['hers']
+his.append(hers)
+hers.append(his)
+rows = [[0] * 3] * 2
+keys = shared.keys()
+"""
+
+
+def aliasing(_: float) -> Workload:
+    return Workload(
+        "aliasing",
+        "variables that share objects, changed through one of them",
+        "import numpy as np",
+        (
+            SHARING,
+            TIES,
+        ),
+        tuple(
+            f"left[0]['n'] = {k}\nbump()\nput({k})\nview[:] = {k}\ngrid[0, :] = -{k}\nring[1][0] = {k}\n"
+            f"his[1].append({k})\nrows[0][0] = {k}\nshared['k{k}'] = {k}"
+            for k in range(1, 7)
+        ),
+        {
+            "two lists hold one dict": "left[0] is right[0] is shared, shared['n']",
+            "bound method": "bump.__self__ is counter, counter.n",
+            "closure cell of two functions": "get.__closure__[0] is put.__closure__[0], get()",
+            "array and view": "np.shares_memory(base, view), float(base.sum()), float(view.sum())",
+            "reshaped and transposed": "np.shares_memory(base, grid), grid.strides, float(grid[0].sum())",
+            "a list in itself": "ring[1] is ring, ring[0]",
+            "lists in each other": "his[1] is hers, hers[1] is his, len(hers)",
+            "one row twice": "rows[0] is rows[1], rows[1][0]",
+            "keys of a dict": "len(keys), len(shared)",
+            "class": "type(counter) is Counter",
+            "live globals": "peek.__globals__ is SPACE, peek()",
+        },
+    )
+
+
+LINES = """\
+with open('lines.txt', 'w') as file:
+    file.writelines(f'line {i}\\n' for i in range(100))
+table = np.arange(100_000)
+notes = []
+"""
+
+
+def unpicklables(_: float) -> Workload:
+    return Workload(
+        "unpicklables",
+        "values that pickle refuses, among others that it takes",
+        "import itertools, random, socket, sqlite3, threading\nimport numpy as np",
+        (
+            LINES,
+            "reader = open('lines.txt')\nline = reader.readline()",
+            "squares = (i * i for i in itertools.count())\nticket = random.random()",
+            "guard = threading.Lock()",
+            "db = sqlite3.connect('facts.db')\nwith db:\n    db.execute('create table facts (n int)')",
+            "pair = socket.socketpair()",
+        ),
+        tuple(
+            f"notes.append({k})\ntable[{k}] = -1\nline = reader.readline()\ns = next(squares)\n"
+            "ticket = random.random()\nguard.release() if guard.locked() else guard.acquire()"
+            for k in range(1, 7)
+        ),
+        {
+            "list": "notes",
+            "array": "int(table.sum())",
+            "random number": "ticket",
+            "state of `random`": "sum(random.getstate()[1])",
+            "line that was read": "line",
+            "open file": "reader.closed, reader.tell()",
+            "database": "db.execute('select count(*) from facts').fetchone()",
+            "lock": "guard.locked()",
+            "generator": "squares.gi_frame.f_locals['.0'].__reduce__()",
+            "sockets": "len([s.fileno() >= 0 for s in pair])",
+        },
+    )
+
+
+def deltas(scale: float) -> Workload:
+    rows, leaves = max(1_000, int(1_250_000 * scale)), max(100, int(100_000 * scale))
+    parts = {
+        "array, 1 % in place": (f"a[1000:{1000 + rows // 10}] += 1", rows // 10 * 8),
+        "frame, a column added": ("df['new'] = rng.random(len(df))", rows * 8),
+        "frame, a column changed": ("df['c3'] = df['c3'] + 1", rows * 8),
+        "frame, a column dropped": ("del df['c5']", 0),
+        "list of objects, one inserted near the front": ("items.insert(5, Leaf(-1, 'new'))", 100),
+        "the same, objects that share labels": ("tagged.insert(5, Leaf(-1, labels[7]))", 100),
+    }
+    return Workload(
+        "deltas",
+        "what is stored, beside what changed",
+        "import numpy as np\nimport pandas as pd",
+        (
+            LEAF,
+            f"rng = np.random.default_rng(0)\na = rng.random({rows * 10})",
+            f"df = pd.DataFrame({{f'c{{i}}': rng.random({rows}) for i in range(10)}})",
+            f"items = [Leaf(n, f'leaf {{n % 50}}') for n in range({leaves})]",
+            "labels = [f'label {i}' for i in range(5000)]",
+            f"tagged = [Leaf(n, labels[n % 5000]) for n in range({leaves})]",
+        ),
+        tuple(source for source, _ in parts.values()),
+        {
+            "a": "int(a.view('int64').sum())",
+            "df": "list(df), int(df.to_numpy().view('int64').sum())",
+            "items": "len(items), sum(leaf.weight for leaf in items)",
+            "tagged": "len(tagged), len({id(leaf.label) for leaf in tagged})",
+        },
+        labels=tuple(parts),
+        changed=tuple(changed for _, changed in parts.values()),
+    )
+
+
+LOOPS = """\
+a, acc, s = 3, 0, 'abc'
+
+def reads(n):
+    for _ in range(n):
+        a
+
+def adds(n):
+    b = 3
+    for _ in range(n):
+        b
+
+def calls(n):
+    for _ in range(n):
+        len(s)
+"""
+
+
+def loops(scale: float) -> Workload:
+    count = max(1_000, int(2_000_000 * scale))
+    parts = {
+        "loop that reads a global": f"for _ in range({count}):\n    a",
+        "loop that writes a global": f"for _ in range({count}):\n    acc = acc + a",
+        "function that reads a global": f"reads({count})",
+        "function with locals only": f"adds({count})",
+        "function that calls a built-in": f"calls({count})",
+    }
+    return Workload(
+        "loops",
+        f"the user's own code, {count:,} rounds",
+        "",
+        (LOOPS,),
+        tuple(parts.values()) * 3,
+        {"acc": "acc"},
+        labels=tuple(parts) * 3,
+    )
+
+
+WORKLOADS = {
+    make.__name__: make
+    for make in (frame, array, objects, training, cells, aliasing, unpicklables, deltas, loops)
+}
+
+
+def workload(name: str, scale: float) -> Workload:
+    """By name: one of the big notebooks, or one of the small cases."""
+    return CASES[name] if name in CASES else WORKLOADS[name](scale)

@@ -1,0 +1,149 @@
+"""The figures as tables: in the terminal, and in the README between its two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+COLUMNS = {
+    "ours": "durable_nb",
+    "floor": "the floor",
+    "kishu": "Kishu",
+    "dill": "dill",
+    "cloudpickle": "cloudpickle",
+}
+
+BEGIN, END = "<!-- figures -->", "<!-- end of the figures -->"
+
+PLOTS = {
+    "block": "How long each cell waits for what keeps it",
+    "store": "What the store holds after each cell",
+    "back": "How long it takes to get back",
+}
+"""Files in `plots/`, with what they show."""
+
+_WAYS = {"back": "one step back", "forth": "forth again", "new": "in a new process"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `values` by tool."""
+
+    group: str
+    label: str
+    values: Mapping[str, str]
+
+
+def rows(report: Mapping[str, Any]) -> Iterator[Row]:
+    """Everything that was measured."""
+    works = report["workloads"]
+    timed = {name: work for name, work in works.items() if "ratios" in work}
+    yield from _numbers(timed, "a cell waits, CPU ms", "block_cpu", 1e3)
+    if "cells" in timed:
+        yield from _numbers({"cells": timed["cells"]}, "at its last tenth", "block_cpu_late", 1e3)
+    yield from _numbers(timed, "a cell waits, ms on the clock", "block_wall", 1e3)
+    yield from _numbers(timed, "a cell adds, MB", "cell_bytes", 1e-6)
+    yield from _numbers(timed, "the store in the end, MB", "store_bytes", 1e-6)
+    yield from _numbers(timed, "one step back, ms", "back_wall", 1e3)
+    yield from _numbers(timed, "in a new process, ms (floor: read, hash, copy)", "new_wall", 1e3, "read_wall")
+    yield from _numbers(
+        timed, "memory on top, MB (floor: what is allowed)", "over_bytes", 1e-6, "may_over_bytes"
+    )
+    for work in works.values():
+        for label, by in work.get("growths", {}).items():
+            values = {tool: f"{by[tool] / 1e6:.3g}" for tool in COLUMNS if tool in by}
+            yield Row("added, MB (floor: changed)", label, values | {"floor": f"{by['changed'] / 1e6:.3g}"})
+        for label, by in work.get("slowdowns", {}).items():
+            yield Row("the user's own code, times as slow", label, {t: f"{x:.2f}" for t, x in by.items()})
+    for way, title in _WAYS.items():
+        for name, work in works.items():
+            values = {tool: _right(work, figures, way) for tool, figures in work["tools"].items()}
+            kept = {tool: text for tool, text in values.items() if text}
+            if kept and "slowdowns" not in work:
+                yield Row(f"what came back right, {title}", name, kept)
+        if "cases" in report and way == "back":
+            right = {t: f"{x['of'] - len(x['wrong'])} of {x['of']}" for t, x in report["cases"].items()}
+            yield Row(f"what came back right, {title}", "small notebooks", right)
+
+
+def _numbers(works: Mapping[str, Any], group: str, key: str, unit: float, floor: str = "") -> Iterator[Row]:
+    for name, work in works.items():
+        found = {tool: short[key] for tool, short in work["summary"].items() if key in short}
+        if floor:
+            found["floor"] = work["summary"].get("ours", {}).get(floor)
+        found = {tool: value for tool, value in found.items() if tool in COLUMNS and value is not None}
+        if "ours" in found:
+            yield Row(group, name, {tool: f"{value * unit:.3g}" for tool, value in found.items()})
+
+
+def _right(work: Mapping[str, Any], figures: Mapping[str, Any], way: str) -> str:
+    if "failed" in figures:
+        return "failed"
+    if way not in figures.get("wrong", {}):
+        return ""
+    wrong = sum(name in work["checks"] for name in figures["wrong"][way])
+    return f"{len(work['checks']) - wrong} of {len(work['checks'])}"
+
+
+def terminal(report: Mapping[str, Any]) -> Table:
+    """For the eye, at once."""
+    out = Table(title="medians", title_justify="left")
+    for title in ("", *COLUMNS.values()):
+        out.add_column(title, justify="left" if not title else "right")
+    group = ""
+    for row in rows(report):
+        if row.group != group:
+            group = row.group
+            out.add_section()
+            out.add_row(f"[bold]{group}")
+        out.add_row(f"  {row.label}", *(row.values.get(tool, "-") for tool in COLUMNS))
+    return out
+
+
+_PUBLISHED = (
+    "a cell waits, CPU ms",
+    "the store in the end, MB",
+    "one step back, ms",
+    "in a new process, ms (floor: read, hash, copy)",
+    "added, MB (floor: changed)",
+    "the user's own code, times as slow",
+    "what came back right, one step back",
+    "what came back right, in a new process",
+)
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """What the README shows."""
+    versions = report["machine"]["versions"]
+    titles = [f"{title} {versions.get(tool, '')}".strip() for tool, title in COLUMNS.items()]
+    lines = ["| | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
+    found = list(rows(report))
+    for group in _PUBLISHED:
+        members = [row for row in found if row.group == group]
+        if members:
+            lines.append(f"| **{group}** |" + " |" * len(titles))
+        for row in members:
+            title = report["workloads"].get(row.label, {}).get("title", row.label)
+            lines.append(f"| {title} | " + " | ".join(row.values.get(t, "") for t in COLUMNS) + " |")
+    machine = report["machine"]
+    made = (
+        f"Medians over the cells of {report['repeats']} runs (the peers: {report['peer_repeats']}). "
+        f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
+        f"Python {machine['python']}, pandas {versions['pandas']}, NumPy {versions['numpy']}."
+    )
+    notes = [f"{COLUMNS[name]} was not installed, and is not in it." for name in report["missing"]]
+    images = [f"![{title}](tests/benchmarks/plots/{name}.svg)" for name, title in PLOTS.items()]
+    return "\n\n".join([*images, "\n".join(lines), " ".join([made, *notes])])
+
+
+def fill(readme: Path, report: Mapping[str, Any]) -> None:
+    """Put the figures where the README has the markers."""
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no place for the figures: {BEGIN} … {END}")
+    readme.write_text(f"{before}{BEGIN}\n\n{markdown(report)}\n\n{END}{after}")
