@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable_nb.model import Component
-from durable_nb.state import pickling
+from durable_nb.state import pickling, special
 from durable_nb.state.fingerprint import Fingerprints
 from durable_nb.state.live import Live
-from durable_nb.state.special import REDUCERS
 
+_HOOKS = ("__reduce_ex__", "__reduce__", "__getstate__")
 _MOST = 10_000
 """Objects to look at; loading a larger graph anew is about as fast."""
 
@@ -114,10 +114,5 @@ def _is_of(obj: Any, arrays: set[int]) -> bool:
 
 
 def _pickles_as_attributes(kind: type) -> bool:
-    return (
-        kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and getattr(kind, "__getstate__", None) is object.__getstate__  # type: ignore[attr-defined]
-        and kind not in copyreg.dispatch_table
-        and kind not in REDUCERS
-    )
+    own = any(getattr(kind, hook) is not getattr(object, hook) for hook in _HOOKS)
+    return not (own or kind in copyreg.dispatch_table or kind in special.REDUCERS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import builtins
 import copyreg
+import dataclasses
 import functools
 import io
 import marshal
@@ -25,13 +26,13 @@ import types
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle.cloudpickle as cp
 
-from durable_nb.state import access, framing, source
-from durable_nb.state.special import REDUCERS
+from durable_nb.state import access, classes, framing, source, special
+from durable_nb.state.arrays import array_reduce
+from durable_nb.state.classes import in_notebook
 
 DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
 """What can be a definition, where the notebook binds it to its own name."""
@@ -43,21 +44,16 @@ Namespace = MutableMapping[str, Any]
 _TYPE_SUBCLASS = 1 << 31
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Dump:
     """One component, pickled."""
 
     stream: bytes
     buffers: list[pickle.PickleBuffer]
-    refs: set[str] = field(default_factory=set)
+    refs: set[str] = dataclasses.field(default_factory=set)
     """definitions of the notebook that the stream names"""
-    mentions: set[str] = field(default_factory=set)
+    mentions: set[str] = dataclasses.field(default_factory=set)
     """global names in the code of functions that the stream holds by value"""
-
-
-def in_notebook(value: Any) -> bool:
-    """Whether a function or class was defined in the notebook rather than in a module."""
-    return getattr(value, "__module__", None) == "__main__"
 
 
 def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
@@ -109,7 +105,15 @@ def cell(key: int) -> Any:
     return _outside(key)
 
 
-def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -> types.CodeType:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Foreign:
+    """Stands for compiled code of another Python, whose text is not known."""
+
+    python: str
+    qualname: str
+
+
+def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -> types.CodeType | Foreign:
     """Rebuild a code object; under another Python minor version, from its text."""
     if text is not None:
         source.remember(text)
@@ -119,9 +123,7 @@ def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -
         found = source.compiled(text, qualname, line)
         if found is not None:
             return found
-    raise pickle.UnpicklingError(
-        f"`{qualname}` was compiled by Python {python}, and its text is not known: run its cell"
-    )
+    return Foreign(python, qualname)
 
 
 def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
@@ -148,44 +150,7 @@ def set_function(target: types.FunctionType, state: tuple[dict[str, Any], dict[s
     target.__dict__.update(attributes)
 
 
-def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
-    """A NumPy view of a restored base."""
-    import numpy as np
-
-    flat = np.ndarray((base.nbytes,), np.uint8, _memory(base))
-    return np.ndarray(shape, dtype, flat, offset, strides) if base.nbytes else np.ndarray(shape, dtype)
-
-
-def _memory(base: Any) -> Any:
-    return base.reshape(-1, order="A").view("u1") if base.nbytes else base
-
-
 _CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell"})
-
-
-def _array_reduce(array: Any) -> Any:
-    root = array
-    while type(root.base) is type(array):
-        root = root.base
-    if root is array or root.dtype.hasobject or not (root.flags.c_contiguous or root.flags.f_contiguous):
-        return array.__reduce_ex__(5)
-    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    if not 0 <= offset <= root.nbytes:
-        return array.__reduce_ex__(5)
-    return (
-        array_view,
-        (root, array.dtype, array.shape, array.strides, offset),
-        (array.flags.writeable,),
-        None,
-        None,
-        set_writeable,
-    )
-
-
-def set_writeable(array: Any, state: tuple[bool]) -> None:
-    """Make a view read-only, where it was."""
-    if not state[0]:
-        array.flags.writeable = False
 
 
 class _Reducing:
@@ -206,17 +171,18 @@ class _Reducing:
         self.mentions: set[str] = set()
         table: dict[Any, Any] = {
             types.CodeType: _code_reduce,
+            type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
             types.CellType: self._cell_reduce,
             functools._lru_cache_wrapper: self._cached_reduce,
         }
         numpy = sys.modules.get("numpy")
         if numpy is not None:
-            table[numpy.ndarray] = _array_reduce
+            table[numpy.ndarray] = array_reduce
         # One plain dict: the C pickler looks into it for every object.
         self.dispatch_table: Any = {
             **copyreg.dispatch_table,
             **cp.Pickler._dispatch_table,
-            **REDUCERS,
+            **special.REDUCERS,
             **table,
         }
 
@@ -245,21 +211,18 @@ class _Reducing:
             if reference is not None:
                 return reference
             self.mentions.update(*(access.of_code(c) for c in access.codes(obj)))
+            return classes.reduce(obj)
         reduced = cp._class_reduce(obj)
         if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
-            # Without cloudpickle's tracker, which would write into a live class on load.
-            make, args, (attributes, slots), *rest = reduced
-            args = tuple(_interned(a) for a in args)
-            attributes = _interned(attributes)
-            attributes.pop("__slotnames__", None)  # a cache of `copyreg`
-            return (make, (*args[:-2], None, args[-1]), (attributes, slots), *rest)
+            return classes.reduce(obj)  # a library made it, and nothing is to be found under its name
         return reduced
 
     def _function_reduce(self, obj: types.FunctionType) -> Any:
-        if in_notebook(obj) or obj.__globals__ is self._space:
+        if in_notebook(obj):
             reference = self._reference(obj)
             if reference is not None:
                 return reference
+        if obj.__globals__ is self._space or obj.__globals__.get("__name__") == "__main__":
             self.mentions.update(access.of_code(obj.__code__))
             module = "__main__"
         elif cp._should_pickle_by_reference(obj):
@@ -428,10 +391,25 @@ class _Unpickler(pickle.Unpickler):
         self._space = space
         self._staged = ChainMap(dict(staged), space)
         self._cells: dict[int, types.CellType] = {}
+        self._classes: list[type] = []
+        self._stubs: dict[int, str] = {}
+        """functions whose code is of another Python, with what to say"""
+
+    def load(self) -> Any:
+        """Load the one value; what a library had generated under another Python is made again."""
+        loaded = super().load()
+        if self._stubs:
+            for cls in self._classes:
+                classes.regenerate(cls, self._stubs)
+        for problem in self._stubs.values():
+            raise pickle.UnpicklingError(problem)
+        return loaded
 
     def find_class(self, module: str, name: str) -> Any:
         if module == __name__ and name in _CONTEXTUAL:
             return getattr(self, f"_{name}")
+        if module == classes.__name__ and name == "make":
+            return self._make
         if module == "__main__":
             return self._definition(name)
         return super().find_class(module, name)
@@ -448,7 +426,20 @@ class _Unpickler(pickle.Unpickler):
     def _cell(self, key: int) -> types.CellType:
         return self._cells.setdefault(key, types.CellType())
 
-    def _function(self, code_: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
+    def _make(self, *args: Any) -> type:
+        self._classes.append(classes.make(*args))
+        return self._classes[-1]
+
+    def _function(
+        self, code_: types.CodeType | Foreign, name: str, cells: tuple[int, ...], module: str
+    ) -> Any:
+        if isinstance(code_, Foreign):
+            stub = types.FunctionType(_nothing.__code__, {}, name)
+            self._stubs[id(stub)] = (
+                f"`{code_.qualname}` was compiled by Python {code_.python}, and its text is not known: "
+                "run its cell"
+            )
+            return stub
         scope: Any = self._space
         if not module:
             scope = {"__builtins__": builtins}
@@ -456,6 +447,10 @@ class _Unpickler(pickle.Unpickler):
             __import__(module)
             scope = vars(sys.modules[module])
         return types.FunctionType(code_, scope, name, None, tuple(self._cell(k) for k in cells) or None)
+
+
+def _nothing() -> None:
+    """The code of stubs: none of them stays when a component is loaded."""
 
 
 def load(stream: Any, buffers: Iterable[Any], space: Namespace, staged: Mapping[str, Any]) -> dict[str, Any]:

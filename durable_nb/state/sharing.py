@@ -7,6 +7,7 @@ Merging too much costs space; merging too little would break an alias, so doubt 
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import sys
 import types
@@ -14,12 +15,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from durable_nb.state.classes import in_notebook
 from durable_nb.state.pickling import DEFINITIONS as _DEFINITIONS
-from durable_nb.state.pickling import in_notebook, resolve
+from durable_nb.state.pickling import resolve
 
 _ATOMIC: frozenset[type] = frozenset({
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice,
-    types.ModuleType, types.CodeType, types.GetSetDescriptorType,
+    types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
     types.ClassMethodDescriptorType, re.Pattern,
 })  # fmt: skip
@@ -48,6 +50,8 @@ def is_atomic(value: Any) -> bool:
         return True
     if kind in (types.BuiltinFunctionType, types.MethodWrapperType):
         return isinstance(value.__self__, types.ModuleType | type | None)
+    if kind is types.ModuleType:
+        return value.__spec__ is not None and sys.modules.get(value.__name__) is value
     if issubclass(kind, type):
         return kind.__module__ != "__main__" and value.__module__ != "__main__"
     module = kind.__module__
@@ -96,7 +100,13 @@ class _Walk:
             own = [held for key, held in vars(obj).items() if key != "__slotnames__"]
             return [*own, *obj.__bases__, kind]
         if issubclass(kind, weakref.ref):
-            return [obj()]
+            return [obj(), obj.__callback__, getattr(obj, "__dict__", None)]
+        if issubclass(kind, weakref.ProxyTypes):
+            return [obj.__dir__.__self__]
+        if issubclass(kind, types.ModuleType):
+            return [] if sys.modules.get(obj.__name__) is obj else [vars(obj)]
+        if issubclass(kind, logging.Logger):
+            return [obj.handlers, obj.filters]  # its manager and parents lead to all others
         if kind is memoryview:
             self._interval(obj, owner)
             return [obj.obj]
@@ -138,7 +148,9 @@ class _Walk:
         return held
 
 
-_SPECIAL = (types.FunctionType, type, weakref.ref, memoryview)
+_SPECIAL = (
+    types.FunctionType, type, types.ModuleType, weakref.ref, *weakref.ProxyTypes, memoryview, logging.Logger,
+)  # fmt: skip
 _HANDLED = frozenset({"numpy", "pandas", "pyarrow", "torch"})
 """Libraries whose objects hold what the collector does not see."""
 
