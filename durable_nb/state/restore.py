@@ -173,9 +173,7 @@ def _load_into(
                     capture.space[name] = value
 
 
-def _patch(
-    staged: Staged, todo: Plan, manifest: Component, live: Live, read: Read, capture: Capture
-) -> bool:
+def _patch(staged: Staged, todo: Plan, manifest: Component, live: Live, read: Read, capture: Capture) -> bool:
     """Stage the chunks that differ in place, where that is enough."""
     current = capture.live.get(manifest.names[0])
     if current is None or not patch.may_fit(manifest, current) or not todo.load.keys() >= {*manifest.names}:
