@@ -21,6 +21,9 @@ _UNITS = {
     "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
 }  # fmt: skip
 _SPANS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_AMBIENT = (
+    "random", "numpy", "torch", "cwd", "path", "matplotlib", "pandas", "decimal", "warnings", "registered",
+)  # fmt: skip
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
@@ -58,10 +61,10 @@ class Settings:
         "names",
     )  # fmt: skip
     ambient: tuple[str, ...] = _setting(
-        ("random", "numpy", "torch", "cwd", "path", "matplotlib", "pandas", "decimal", "warnings"),
+        _AMBIENT,
         "kinds of ambient state to keep, where the library is imported; leave one out to turn it off",
         "names",
-        ("random", "numpy", "torch", "cwd", "path", "matplotlib", "pandas", "decimal", "warnings"),
+        _AMBIENT,
     )
     max_block: float = _setting(
         2.0, "an automatic save that would hold up a cell longer is put off", "seconds"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_nb.state import ambient_libraries as libraries
+from durable_nb.state.special import REGISTERED
 
 PREFIX = "ambient:"
 
@@ -155,6 +156,11 @@ def _warnings_write(kept: list[tuple[Any, ...]]) -> None:
         raise ImportError(f"filters for {', '.join(lost)} are left out: that cannot be imported")
 
 
+def _registered_write(kept: dict[type, Callable[[Any], Any]]) -> None:
+    REGISTERED.clear()
+    REGISTERED.update(kept)
+
+
 FIRST = (PREFIX + "cwd", PREFIX + "path")
 """Put back before anything is loaded: the user's own modules are found through them."""
 
@@ -195,6 +201,12 @@ KINDS: dict[str, Kind] = {
         _warnings_value,
         _warnings_write,
     ),
+    "registered": Kind(
+        "what `durable_nb.register` was told",
+        lambda _before: tuple(REGISTERED.items()) or None,
+        dict,
+        _registered_write,
+    ),
 }
 
 
@@ -222,11 +234,6 @@ class Watch:
                 found[name] = KINDS[kind].value(stamp)
                 self._seen[name] = (stamp, live.get(name))
         return found
-
-
-def read(kinds: Iterable[str]) -> dict[str, Any]:
-    """The ambient state now, by pseudo-variable."""
-    return Watch(kinds).changed({})
 
 
 def write(name: str, value: Any) -> None:
