@@ -41,13 +41,14 @@ def notebook(tool: str, work: Workload) -> Figures:
     shell = bare_shell()
     keeper = TOOLS[tool](shell, work)
     hooks = Hooks(shell, keeper.attach)
-    first = Lap(0.0, 0.0)
+    first, peak = Lap(0.0, 0.0), Peak()
     for source in (work.imports or "pass", *work.setup):
-        first, _ = _cell(shell, source, hooks)
-        keeper.settle()
+        with peak.watching():
+            first, _ = _cell(shell, source, hooks)
+            keeper.settle()
     changes = work.changes[: keeper.most_cells]
     figures, marks, states = _changes(shell, keeper, hooks, work, changes)
-    figures |= {"first": _parts([first]), **keeper.more()}
+    figures |= {"first": _parts([first]), "first_peak_bytes": peak.bytes, **keeper.more()}
     if keeper.keeps and len(marks) > 1:
         figures |= _back_and_forth(shell, keeper, work, marks, states)
     sizes = []

@@ -50,9 +50,9 @@ def rows(report: Mapping[str, Any]) -> Iterator[Row]:
     yield from _numbers(timed, "the store in the end, MB", "store_bytes", 1e-6)
     yield from _numbers(timed, "one step back, ms", "back_wall", 1e3)
     yield from _numbers(timed, "in a new process, ms (floor: read, hash, copy)", "new_wall", 1e3, "read_wall")
-    yield from _numbers(
-        timed, "memory on top, MB (floor: what is allowed)", "over_bytes", 1e-6, "may_over_bytes"
-    )
+    for when, key in (("first copy", "first_"), ("changes", "")):
+        group = f"memory on top, {when}, MB (floor: allowed)"
+        yield from _numbers(timed, group, f"{key}over_bytes", 1e-6, f"{key}may_over_bytes")
     for work in works.values():
         for label, by in work.get("growths", {}).items():
             values = {tool: f"{by[tool] / 1e6:.3g}" for tool in COLUMNS if tool in by}
