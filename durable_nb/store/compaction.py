@@ -9,7 +9,6 @@ those that a power loss might take back, stay as they are.
 from __future__ import annotations
 
 import contextlib
-import threading
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from durable_nb.store.segment import Summary, build, index_of, numbers_of
 
 if TYPE_CHECKING:
     from durable_nb.store.repository import Repository
-    from durable_nb.store.writer import Writer
 
 
 def compact(files: RecordFiles, history: History) -> bool:
@@ -77,40 +75,11 @@ def _read(files: RecordFiles, execution: str, number: int, epoch: int) -> tuple[
     return entry_of(key, raw, digest, signed=signed), data
 
 
-class Compaction:
-    """Compacts what a writer has written, a span at a time, on a thread of its own."""
-
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
-        self._looked: dict[str, int] = {}
-        self._thread: threading.Thread | None = None
-
-    def follow(self, writer: Writer) -> None:
-        """Compact what is due, if the writer has filled a span since the last look. Returns at once."""
-        due = index_of(writer.number) > self._looked.get(writer.execution, 0)
-        if not due or (self._thread is not None and self._thread.is_alive()):
-            return
-        self._thread = threading.Thread(
-            target=self._run,
-            args=(writer.execution, index_of(writer.number)),
-            name="durable_nb compaction",
-            daemon=True,
-        )
-        self._thread.start()
-
-    def compact_idle(self) -> None:
-        """Compact every execution that nobody runs."""
-        for execution in self._repository.executions():
-            if execution.status is ExecutionStatus.RUNNING:
-                continue
-            with contextlib.suppress(DurableError, OSError):
-                while self._repository.compact(execution.id):
-                    pass
-
-    def _run(self, execution: str, reached: int) -> None:
-        more = False
-        # What is in the way is for `verify` to say; it is tried again after another span.
+def compact_idle(repository: Repository) -> None:
+    """Compact every execution that nobody runs."""
+    for execution in repository.executions():
+        if execution.status is ExecutionStatus.RUNNING:
+            continue
         with contextlib.suppress(DurableError, OSError):
-            more = self._repository.compact(execution)
-        if not more:
-            self._looked[execution] = reached
+            while repository.compact(execution.id):
+                pass

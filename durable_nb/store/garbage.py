@@ -1,26 +1,25 @@
-"""Deletes what no checkpoint needs, while others go on writing.
-
-What is to be deleted is published first (`condemned`), then everything is marked again, then it is
-deleted. A writer looks the other way round: it publishes its record, then looks at what is condemned.
-So one of the two sees the other, whichever way they interleave, and neither waits.
-"""
+"""Deletes what no checkpoint needs, while others go on writing (see `replacing`)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from durable_nb.errors import DamagedError, NotFoundError
-from durable_nb.store.condemned import condemn, condemned
-from durable_nb.store.packs import build
+from durable_nb.store.compaction import compact_idle
+from durable_nb.store.condemned import condemned
+from durable_nb.store.merging import small_packs
 from durable_nb.store.reach import Reach
+from durable_nb.store.replacing import clear_left_over, copy, delete
 
 if TYPE_CHECKING:
     from durable_nb.store.repository import Repository
 
 _WORTH_KEEPING = 0.5
+_PASSES = 3
+_LOOK = 0.1
+_LOOKS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def collect(
     *,
     force: bool = False,
 ) -> Collected:
-    """Delete the packs that nothing needs, and rewrite those that are mostly not needed.
+    """Delete the packs that nothing needs, and rewrite those that are mostly not needed or small.
 
     Args:
         repository: the store; all its executions count, whoever wrote them.
@@ -54,57 +53,55 @@ def collect(
     Raises:
         RefusedError: an execution is damaged, so what it needs cannot be known.
     """
-    objects, index = repository.objects, repository.packs
-    repository.compaction.compact_idle()
-    for other in condemned(objects):
-        if other.is_left_over(time.time()):
-            objects.delete(other.key)
+    compact_idle(repository)
+    clear_left_over(repository)
     reach = Reach(repository, force=force)
+    found, forgotten = _collect(repository, reach, grace, sleep)
+    for _ in range(_PASSES):
+        if not forgotten or not _copied_since(repository, forgotten, sleep):
+            break
+        more, forgotten = _collect(repository, reach, grace, sleep)
+        found = Collected(
+            found.freed + more.freed, found.packs + more.packs, found.rewritten + more.rewritten
+        )
+    return found
+
+
+def _collect(
+    repository: Repository, reach: Reach, grace: float, sleep: Callable[[float], None]
+) -> tuple[Collected, set[str]]:
+    """Once; also what was forgotten and is needed by nothing else."""
+    index = repository.packs
     index.refresh()
     contents = index.contents()
     live = reach.live()
     forgotten = reach.forgotten() - live
     homes = _homes(contents, live)
     doomed: set[str] = set()
-    sparse: set[str] = set()
+    sparse = set(small_packs(contents))
     for pack, chunks in contents.items():
         held = sum(size for digest, size in chunks.items() if homes.get(digest) == pack)
         if not any(homes.get(digest) == pack for digest in chunks):
             doomed.add(pack)
         elif held < _WORTH_KEEPING * sum(chunks.values()) or forgotten & chunks.keys():
             sparse.add(pack)
-    copied, written = _copy(
-        repository, {p: [d for d in contents[p] if homes.get(d) == p] for p in sorted(sparse)}
-    )
-    doomed |= copied
-    if not doomed:
-        return Collected(0, 0, 0)
-    notice = condemn(objects, doomed, time.time())
-    freed, deleted = 0, set[str]()
-    try:
-        if grace:
-            sleep(grace)
-        # In this order: what others condemn stays listed until its packs are gone.
-        gone = {pack for other in condemned(objects) if other.key != notice.key for pack in other.packs}
-        index.refresh()
-        now = index.contents()
-        live = reach.live()
-        covered = {
-            d for pack, chunks in now.items() if pack not in doomed and pack not in gone for d in chunks
-        }
-        for pack in sorted(doomed & now.keys()):
-            if any(d in live and d not in covered for d in now[pack]):
-                covered.update(now[pack])
-                continue
-            if not objects.exists(notice.key):
-                break
-            freed += _size(repository, pack)
-            objects.delete(pack)
-            index.drop(pack)
-            deleted.add(pack)
-    finally:
-        objects.delete(notice.key)
-    return Collected(freed - written, len(deleted), len(deleted & sparse))
+    wanted = {p: [d for d in contents[p] if homes.get(d) == p] for p in sorted(sparse - doomed)}
+    copied, written = copy(repository, wanted)
+    if not doomed and not copied:
+        return Collected(0, 0, 0), forgotten
+    deleted, freed = delete(repository, doomed | copied, grace, sleep, reach.live)
+    return Collected(freed - written, len(deleted), len(deleted & copied)), forgotten
+
+
+def _copied_since(repository: Repository, forgotten: set[str], sleep: Callable[[float], None]) -> bool:
+    """Whether somebody who was merging packs has copied what was forgotten. Waits for who still does."""
+    for _ in range(_LOOKS):
+        notices = condemned(repository.objects)
+        if not any(not other.packs and not other.is_left_over(time.time()) for other in notices):
+            break
+        sleep(_LOOK)
+    repository.packs.refresh()
+    return any(forgotten & chunks.keys() for chunks in repository.packs.contents().values())
 
 
 def _homes(contents: dict[str, dict[str, int]], live: set[str]) -> dict[str, str]:
@@ -116,34 +113,3 @@ def _homes(contents: dict[str, dict[str, int]], live: set[str]) -> dict[str, str
             if digest in live:
                 homes.setdefault(digest, pack)
     return homes
-
-
-def _copy(repository: Repository, wanted: dict[str, list[str]]) -> tuple[set[str], int]:
-    """Write chunks to new packs; the packs that could be read, and the bytes written."""
-    copied: set[str] = set()
-
-    def read() -> Iterator[tuple[str, memoryview]]:
-        for pack, digests in wanted.items():
-            try:
-                chunks = list(repository.chunks(digests))
-            except (DamagedError, NotFoundError):
-                continue
-            copied.add(pack)
-            yield from chunks
-
-    written, keys = 0, []
-    for pack in build(read(), repository.compression):
-        repository.objects.put(pack.key, pack.data)
-        repository.packs.add(pack)
-        keys.append(pack.key)
-        written += len(pack.data)
-    # The copy takes the place of what may have been safe.
-    repository.objects.sync(keys)
-    return copied, written
-
-
-def _size(repository: Repository, pack: str) -> int:
-    try:
-        return repository.objects.size(pack)
-    except NotFoundError:
-        return 0

@@ -27,6 +27,11 @@ class PackIndex:
         self._damaged: dict[str, str] = {}
         self._open: dict[str, Any] = {}
 
+    @property
+    def count(self) -> int:
+        """How many packs are in the index."""
+        return len(self._known)
+
     def find(self, digest: str) -> str | None:
         """The key of a pack that holds the chunk, as far as the index has looked."""
         places = self._places.get(digest)

@@ -27,6 +27,9 @@ Bytes = bytes | memoryview
 ROW_GROUP = 16 << 20
 """The most bytes that must be read to get at one chunk."""
 
+_ROWS = 256
+"""The most chunks that are decoded to get at one: small ones are many."""
+
 PACK = 32 << 20
 """Chunks are spread over several packs beyond this size."""
 
@@ -84,7 +87,7 @@ def _build(rows: Sequence[tuple[str, str, int, Any]]) -> Pack:
     groups: list[list[tuple[str, str, int, Any]]] = [[]]
     held = 0
     for row in rows:
-        if groups[-1] and held + len(row[3]) > ROW_GROUP:
+        if groups[-1] and (held + len(row[3]) > ROW_GROUP or len(groups[-1]) == _ROWS):
             groups.append([])
             held = 0
         groups[-1].append(row)

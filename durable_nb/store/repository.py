@@ -12,7 +12,7 @@ from typing import Any
 
 from durable_nb.errors import DamagedError, FencedError, NotFoundError, ObjectExistsError
 from durable_nb.model import Component, Execution, ExecutionStatus, Liveness, Owner
-from durable_nb.store.compaction import Compaction, compact
+from durable_nb.store.compaction import compact
 from durable_nb.store.draft import Draft
 from durable_nb.store.entry import Epoch
 from durable_nb.store.index import PackIndex
@@ -23,6 +23,7 @@ from durable_nb.store.packs import Compression
 from durable_nb.store.records import RecordFiles, epoch_key, record_key
 from durable_nb.store.signing import Head, Signer
 from durable_nb.store.thinning import Thinning
+from durable_nb.store.tidying import Tidying
 from durable_nb.store.writer import Writer
 
 
@@ -59,7 +60,7 @@ class Repository:
         self.compression = compression
         self.min_free = min_free
         self.packs = PackIndex(objects)
-        self.compaction = Compaction(self)
+        self.tidying = Tidying(self)
         self.thinning = Thinning(self)
         self._files = RecordFiles(objects, signer)
 
@@ -267,11 +268,11 @@ class Repository:
         return Usage(sizes["packs"], sizes["log"], derived)
 
     def keep_within(self, writer: Writer, max_bytes: int) -> None:
-        """Compact the log, and remove the oldest automatic checkpoints where the store is larger.
+        """Remove the oldest automatic checkpoints where the store is larger, and tidy up.
 
         Called after each flush; returns at once.
         """
-        self.compaction.follow(writer)
+        self.tidying.follow(writer)
         self.thinning.keep_within(writer, max_bytes)
 
     def _writer(self, history: History | None, epoch: Epoch, execution: str) -> Writer:

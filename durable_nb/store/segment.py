@@ -115,7 +115,7 @@ class Segment(Sequence[Entry]):
             return None
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with the summary, by its records."""
+        """What is wrong with the order of the records, or with a summary that this user signed."""
         try:
             entries = list(self)
         except DamagedError as error:
@@ -124,9 +124,7 @@ class Segment(Sequence[Entry]):
         for before, after in itertools.pairwise(entries):
             if after.record.parent != before.record.digest:
                 yield f"record {after.record.number} in {self.key} does not follow the one before it"
-        if self.summary is None:
-            yield f"the summary of {self.key} is damaged, or not signed by this user"
-        elif self.summary != Summary.of(entries):
+        if self.summary is not None and self.summary != Summary.of(entries):
             yield f"the summary of {self.key} is not that of its records"
 
     def _rows(self) -> tuple[list[bytes], bytes]:

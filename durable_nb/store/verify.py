@@ -73,16 +73,32 @@ def _execution(files: RecordFiles, index: PackIndex, name: str) -> Iterator[str]
 
 def _signatures(history: History, listing: Listing, files: RecordFiles) -> Iterator[str]:
     trusted = files.signer.trusted(history.execution)
-    vouched = max((e.record.number for e in history.entries if e.record.digest in trusted), default=0)
+    vouched = 0
+    unsigned: list[int] = []
+    chained: set[tuple[int, int]] = set()
+    opened: dict[int, str] = {}
+    mine: set[int] = set()
     for entry in history.entries:
+        record = entry.record
+        chained.add((record.epoch, record.number))
+        opened[record.epoch] = entry.opened
+        if entry.signed:
+            mine.add(record.epoch)
+        else:
+            unsigned.append(record.number)
+        if record.digest in trusted:
+            vouched = record.number
+    for number in unsigned:
         # Below a record that the user chose to trust, others may have signed.
-        if history.trusted and not entry.signed and entry.record.number > vouched:
-            yield f"the signature of record {entry.record.number} of {history.execution} is not right"
-    chained = {(e.record.epoch, e.record.number) for e in history.entries}
+        if history.trusted and number > vouched:
+            yield f"the signature of record {number} of {history.execution} is not right"
     for index in listing.segments:
         # One that cannot be read is among the problems of the history.
         with contextlib.suppress(StoreError, NotFoundError):
-            yield from files.segment(history.execution, index).problems()
+            segment = files.segment(history.execution, index)
+            yield from segment.problems()
+            if segment.summary is None and segment.numbers[-1] > vouched:
+                yield f"the summary of {segment.key} is damaged, or not signed by this user"
     for epoch, number in listing.records:
         if (epoch, number) in chained and index_of(number) not in listing.segments:
             continue
@@ -101,8 +117,6 @@ def _signatures(history: History, listing: Listing, files: RecordFiles) -> Itera
             files.epoch(history.execution, epoch)
         except (StoreError, NotFoundError) as error:
             yield str(error)
-    opened = {e.record.epoch: e.opened for e in history.entries}
-    mine = {e.record.epoch for e in history.entries if e.signed}
     for number, found in history.epochs.items():
         if number in mine and not found.signed:
             yield f"the signature of epoch {number} of {history.execution} is not right"
@@ -128,7 +142,8 @@ def _intents(history: History, listing: Listing, files: RecordFiles) -> Iterator
 
 def _values(history: History, index: PackIndex) -> Iterator[str]:
     seen: set[str] = set()
-    for version, point in history.checkpoints().items():
+    points = history.checkpoints()
+    for version, point in points.items():
         if point.retired:
             continue
         try:
@@ -142,7 +157,7 @@ def _values(history: History, index: PackIndex) -> Iterator[str]:
                 yield from (f"`{name}` of v{version}: {why}" for why in _value(digest, index))
     for record in history.records:
         cell = record.body.get("cell")
-        retired = record.number in history.checkpoints() and history.checkpoints()[record.number].retired
+        retired = record.number in points and points[record.number].retired
         if cell and cell not in seen and cell not in history.forgotten and not retired:
             seen.add(cell)
             yield from (f"the cell of record {record.number}: {why}" for why in _missing([cell], index))

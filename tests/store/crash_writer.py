@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.parquet
 
 from durable_nb.model import CHUNK, Piece
-from durable_nb.store import segment
+from durable_nb.store import merging, segment
 from durable_nb.store.garbage import collect
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.owner import current_owner
@@ -31,6 +31,9 @@ from durable_nb.store.writer import Draft, PendingComponent
 
 SPAN = 3
 """So that a short life fills some segments."""
+
+MANY = 4
+"""Small packs that are merged."""
 
 Say = Callable[[str, Any], None]
 assert pyarrow.parquet
@@ -71,14 +74,14 @@ class Scenario:
         self.say("safe", self.writer.number)
         self.commit(b=self.bytes(5000), c=self.bytes(100))
         self.commit(deleted=["c"])
-        self.compact()
+        self.tidy()
         self.take_over()
         self.commit(d=self.kept[2]["b"])
         self.retire_and_collect()
         self.commit(c=self.kept[2]["b"], e=self.bytes(CHUNK + 1))
         self.roll_back()
         self.commit(f=self.bytes(3000))
-        self.compact()
+        self.tidy()
         self.writer.end("COMPLETED")
         self.say("ended", None)
 
@@ -108,12 +111,13 @@ class Scenario:
         collect(self.repository, grace=0)
         self.say("collected", None)
 
-    def compact(self) -> None:
+    def tidy(self) -> None:
         self.commit(g=self.bytes(100))
         self.writer.safe()
         self.say("safe", self.writer.number)
         while self.repository.compact(self.execution):
             self.say("compacted", None)
+        merging.merge(self.repository, grace=0)
 
     def roll_back(self) -> None:
         version = sorted(self.kept)[-2]
@@ -173,7 +177,7 @@ def _fork(seed: int, root: Path, dies_at: int | None) -> dict[str, Any]:
 
 
 def main(root: Path, seed: int, kills: int) -> None:
-    segment.SPAN = SPAN
+    segment.SPAN, merging.MANY = SPAN, MANY
     Signer(root / "keys").sign(b"")
     done = 0
     while done < kills:

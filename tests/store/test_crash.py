@@ -13,14 +13,14 @@ import pytest
 
 import durable_nb.errors
 from durable_nb.errors import NotFoundError
-from durable_nb.store import segment
+from durable_nb.store import merging, segment
 from durable_nb.store.garbage import collect
 from durable_nb.store.owner import current_owner
 from durable_nb.store.packs import digest_of
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
 
-from .crash_writer import SPAN
+from .crash_writer import MANY, SPAN
 from .samples import commit, values
 
 DRIVER = Path(__file__).with_name("crash_writer.py")
@@ -28,8 +28,9 @@ SOURCE = Path(durable_nb.errors.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+def little_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "SPAN", SPAN)
+    monkeypatch.setattr(merging, "MANY", MANY)
 
 
 def _digests(repository: Repository, execution: str, version: int) -> dict[str, str]:
@@ -122,7 +123,7 @@ def _kill(root: Path, seed: int, kills: int) -> None:
 
 
 def test_a_kill_at_any_step_loses_nothing_that_was_kept(tmp_path: Path) -> None:
-    _kill(tmp_path, 0, 315)
+    _kill(tmp_path, 0, 330)
 
 
 @pytest.mark.long
