@@ -37,6 +37,8 @@ class Policy:
         self._patterns: tuple[str, ...] = ()
         self._since_scan = 0
         self._beside: str | None = None
+        self._given: str | None = None
+        """what a library holds of the notebook: from then on any cell can touch it"""
         self._threads = {t.ident for t in threading.enumerate()}
 
     def excluded(self, name: str) -> bool:
@@ -58,7 +60,8 @@ class Policy:
         self, cell: access.Access, capture: Capture, seconds: float, *, all_because: str | None
     ) -> tuple[set[str] | None, str]:
         """The names to look at (None: all), and why."""
-        reason = all_because or cell.scan
+        self._given = self._given or access.given_away(cell, capture.space)
+        reason = all_because or cell.scan or self._given
         self._since_scan += 1
         if reason is None:
             foreign = sorted(m for m in cell.modules if not access.is_library(m))

@@ -7,12 +7,15 @@ that its text does not show, `Access.scan` says why all values have to be looked
 from __future__ import annotations
 
 import ast
+import builtins
 import dis
 import functools
+import gc
+import re
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -23,6 +26,28 @@ _DYNAMIC = frozenset({
     "__main__", "_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "In", "Out", "gc",
 })  # fmt: skip
 """Names through which any variable can be reached."""
+
+_REACHING = frozenset({
+    "f_globals", "f_locals", "f_back", "__globals__", "user_ns", "user_global_ns", "_getframe",
+    "currentframe", "get_objects", "get_referrers", "import_module", "__import__",
+})  # fmt: skip
+"""Attributes through which any variable can be reached."""
+
+_REACHING_WITH = {"sys": {"modules"}, "builtins": {"exec", "eval", "globals", "locals", "vars", "setattr"}}
+"""Attributes that do so together with the name of their module."""
+
+_REACHING_MODULES = frozenset({"__main__", "gc", "ctypes"})
+
+_REGISTERS = re.compile(
+    r"register|subscribe|observe|connect|attach|on_|add_?(\w*_)?(handler|filter|callback|hook|listener|observer)"
+    r"|set_?\w*(call|callback|hook|handler|trace|profile)$",
+    re.IGNORECASE,
+)
+"""Methods that hand code over to be called later."""
+
+_TAKES = frozenset({"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "put"})
+CODE = "<code>"
+"""Stands for a function without a name among what is given away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +60,8 @@ class Access:
     """top-level packages that are imported"""
     scan: str | None
     """why every value has to be looked at; None where `names` is enough"""
+    gifts: frozenset[tuple[str, frozenset[str]]] = frozenset()
+    """(holder, names given to it): attributes set, things added; for the holder "", calls that register"""
     inputs: frozenset[str] = frozenset()
     """names whose value from before the cell can matter: read before they are bound for certain"""
 
@@ -47,6 +74,8 @@ def of_source(source: str) -> Access:
         return Access(frozenset(), frozenset(), "the cell could not be read")
     names: set[str] = set()
     modules: set[str] = set()
+    attributes: set[str] = set()
+    gifts: set[tuple[str, frozenset[str]]] = set()
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
@@ -68,11 +97,78 @@ def of_source(source: str) -> Access:
                 names.add(name)
             case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                 names.add(name)
+            case ast.Attribute(attr=attr):
+                attributes.add(attr)
             case _:
                 pass
+        gifts.update(_gifts(node))
     dynamic = sorted(n for n in names if n in _DYNAMIC or (n[0] == "_" and n[1:].isdigit()))
+    dynamic += _reaching(attributes, names)
     reason = f"the cell uses {dynamic[0]}" if dynamic else None
-    return Access(frozenset(names), frozenset(modules), reason, _inputs(tree))
+    return Access(frozenset(names), frozenset(modules), reason, frozenset(gifts), _inputs(tree))
+
+
+def _reaching(attributes: Iterable[str], names: Container[str]) -> list[str]:
+    """Those attributes through which any variable can be reached, given the names beside them."""
+    found = sorted(_REACHING.intersection(attributes))
+    for module, dynamic in _REACHING_WITH.items():
+        if module in names:
+            found += sorted(dynamic.intersection(attributes))
+    return found
+
+
+def _gifts(node: ast.AST) -> Iterator[tuple[str, frozenset[str]]]:
+    """What a piece of syntax hands to an object other than by binding a name."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                if isinstance(target, ast.Attribute | ast.Subscript):
+                    yield _root(target), _given([value])
+        case ast.AugAssign(target=ast.Attribute() | ast.Subscript() as target, value=value):
+            yield _root(target), _given([value])
+        case ast.Call(func=ast.Name(id="setattr"), args=[holder, *rest]):
+            yield _root(holder), _given(rest)
+        case ast.Call(func=ast.Attribute(attr=attr) as function, args=args, keywords=keywords):
+            given = _given([*args, *(k.value for k in keywords)])
+            if _REGISTERS.match(attr):
+                yield "", given
+            if attr in _TAKES:
+                yield _root(function), given
+        case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
+            for decorator in decorators:
+                made = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if isinstance(made, ast.Attribute) and _REGISTERS.match(made.attr):
+                    yield "", frozenset({CODE})
+        case _:
+            pass
+
+
+def _root(node: ast.expr) -> str:
+    """The name that an attribute or item belongs to, at last; "?" where it belongs to no name."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def _given(values: Iterable[ast.expr]) -> frozenset[str]:
+    nodes = [node for value in values for node in ast.walk(value)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return frozenset(names | {CODE for node in nodes if isinstance(node, ast.Lambda)})
+
+
+def given_away(cell: Access, namespace: Mapping[str, object]) -> str | None:
+    """What a cell has put where it is not followed: in a library, or into its hands to be called."""
+    for holder, names in cell.gifts:
+        owner = namespace.get(holder)
+        outside = issubclass(type(owner), types.ModuleType) or (
+            issubclass(type(owner), type) and getattr(owner, "__module__", None) != "__main__"
+        )
+        for name in names:
+            value = namespace.get(name)
+            code = name == CODE or is_code(value) or type(value).__module__ == "__main__"
+            if (outside and (code or gc.is_tracked(value))) or (not holder and code):
+                return f"{holder or 'a library'} was given {name}"
+    return None
 
 
 def _inputs(tree: ast.Module) -> frozenset[str]:
@@ -107,6 +203,21 @@ def of_code(code: types.CodeType) -> frozenset[str]:
         if isinstance(const, types.CodeType):
             names |= of_code(const)
     return frozenset(names)
+
+
+@lru_cache(maxsize=4096)
+def unfollowed(code: types.CodeType) -> str | None:
+    """Why running compiled code can touch anything: it reaches for it, or imports the user's own files."""
+    reaching = _reaching(code.co_names, code.co_names)
+    if reaching:
+        return f"uses {reaching[0]}"
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            top = str(instruction.argval).partition(".")[0]
+            if not is_library(top) or top in _REACHING_MODULES:
+                return f"imports {top or 'a neighbour'}"
+    nested = (unfollowed(const) for const in code.co_consts if isinstance(const, types.CodeType))
+    return next((why for why in nested if why), None)
 
 
 _GLOBAL_OPS = frozenset(
@@ -184,18 +295,36 @@ def reached(names: Iterable[str], namespace: Mapping[str, object]) -> tuple[set[
             continue
         found.add(name)
         value = namespace[name]
-        home = _home(value)
-        if home is not None and not is_library(home):
-            reason = f"`{name}` is of the module {home}"
+        why = leads_outside(value)
+        if why is not None:
+            reason = f"`{name}` is {why}"
         if not is_code(value):
             continue
         for code in codes(value):
+            why = unfollowed(code)
+            if why is not None:
+                reason = f"`{name}` {why}"
             for mentioned in of_code(code):
                 if mentioned in namespace and mentioned not in found:
                     stack.append(mentioned)
                 elif mentioned in _DYNAMIC and mentioned not in namespace and mentioned != "_":
                     reason = f"`{name}` uses {mentioned}"
     return found, reason
+
+
+_BUILTINS = frozenset(
+    id(vars(builtins)[n]) for n in ("exec", "eval", "globals", "locals", "vars", "setattr", "__import__")
+)
+
+
+def leads_outside(value: object) -> str | None:
+    """What a function, class, module or instance is, where using it can touch variables unseen."""
+    if issubclass(type(value), types.BuiltinFunctionType):
+        return "a way to any variable" if id(value) in _BUILTINS else None
+    if issubclass(type(value), types.ModuleType) and vars(value).get("__name__") in _REACHING_MODULES:
+        return "a way to any variable"
+    home = _home(value)
+    return f"of the module {home}" if home is not None and not is_library(home) else None
 
 
 def _home(value: object) -> str | None:

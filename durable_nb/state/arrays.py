@@ -8,9 +8,11 @@ from typing import Any
 
 def array_reduce(array: Any) -> Any:
     """How to make an array again; of a view, from its base."""
-    root = array
-    while type(root.base) in (type(array), sys.modules["numpy"].memmap):
-        root = root.base
+    root, base = array, array.base
+    while type(base) in (type(array), sys.modules["numpy"].memmap) or type(base).__name__ == "DummyArray":
+        if type(base).__name__ != "DummyArray":  # `as_strided` puts one between
+            root = base
+        base = base.base
     if root is array or not (root.flags.c_contiguous or root.flags.f_contiguous):
         return array.__reduce_ex__(5)
     offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]

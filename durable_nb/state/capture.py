@@ -87,6 +87,8 @@ class Capture:
                 if live is not None:
                     if live.unsaved is not None:
                         reason = f"what `{name}` can change is not known"
+                    elif live.outside is not None:
+                        reason = f"`{name}` holds what is {live.outside}"
                     fresh.update(live.names, live.refs, (m for m in live.mentions if m in self.space))
             fresh = {n for n in fresh - found if not is_pseudo(n)}
         return found, reason
@@ -242,6 +244,7 @@ class Capture:
             {name: _type_name(value) for name, value in values.items()},
             refs=frozenset(dumped.refs),
             mentions=frozenset(dumped.mentions),
+            outside=dumped.outside,
         )
         if not dumped.buffers and len(dumped.stream) <= INLINE:
             live.inline = dumped.stream
@@ -273,7 +276,8 @@ class Capture:
             before = self.live.get(name)
             self._bindings[name] = id(self.space.get(name))
             if before is not None and before.same_bytes(live):
-                before.seconds, before.atom, before.mentions = live.seconds, live.atom, live.mentions
+                before.seconds, before.atom = live.seconds, live.atom
+                before.mentions, before.outside = live.mentions, live.outside
             else:
                 self.live[name] = live
                 changed.add(live)

@@ -26,6 +26,8 @@ class Live:
     buffers: list[tuple[int, bool, list[Piece]]] = field(default_factory=list)
     refs: frozenset[str] = frozenset()
     mentions: frozenset[str] = frozenset()
+    outside: str | None = None
+    """what in it leads where changes are not followed"""
     unsaved: str | None = None
     python: str = PYTHON
     seconds: float = 0.0

@@ -54,6 +54,8 @@ class Dump:
     """definitions of the notebook that the stream names"""
     mentions: set[str] = dataclasses.field(default_factory=set)
     """global names in the code of functions that the stream holds by value"""
+    outside: str | None = None
+    """what in it leads where changes are not followed"""
 
 
 def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
@@ -126,7 +128,7 @@ def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -
     return Foreign(python, qualname)
 
 
-def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
+def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any], _misses: int) -> Any:
     """A function under `functools.lru_cache`, its cache empty."""
     made = functools.lru_cache(**parameters)(wrapped)
     vars(made).update(attributes)
@@ -169,10 +171,13 @@ class _Reducing:
         self._cells: dict[int, int] = {}
         self.refs: set[str] = set()
         self.mentions: set[str] = set()
+        self.outside: str | None = None
         table: dict[Any, Any] = {
             types.CodeType: _code_reduce,
             type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
             types.CellType: self._cell_reduce,
+            types.ModuleType: self._module_reduce,
+            types.BuiltinFunctionType: self._builtin_reduce,
             functools._lru_cache_wrapper: self._cached_reduce,
         }
         numpy = sys.modules.get("numpy")
@@ -212,6 +217,7 @@ class _Reducing:
                 return reference
             self.mentions.update(*(access.of_code(c) for c in access.codes(obj)))
             return classes.reduce(obj)
+        self.outside = self.outside or access.leads_outside(obj)
         reduced = cp._class_reduce(obj)
         if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
             return classes.reduce(obj)  # a library made it, and nothing is to be found under its name
@@ -226,6 +232,7 @@ class _Reducing:
             self.mentions.update(access.of_code(obj.__code__))
             module = "__main__"
         elif cp._should_pickle_by_reference(obj):
+            self.outside = self.outside or access.leads_outside(obj)
             return NotImplemented
         else:
             module = _module_of(obj)
@@ -251,10 +258,19 @@ class _Reducing:
 
     def _cached_reduce(self, obj: Any) -> Any:
         if in_notebook(obj):
+            # How often it was missed tells whether its cache, which is not kept, is of another time.
             return self._reference(obj) or (
                 cached,
-                (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj))),
+                (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)), obj.cache_info().misses),
             )
+        return obj.__reduce__()
+
+    def _module_reduce(self, obj: types.ModuleType) -> Any:
+        self.outside = self.outside or access.leads_outside(obj)
+        return cp._module_reduce(obj)
+
+    def _builtin_reduce(self, obj: types.BuiltinFunctionType) -> Any:
+        self.outside = self.outside or access.leads_outside(obj)
         return obj.__reduce__()
 
     def _cell_key(self, obj: types.CellType) -> int:
@@ -376,7 +392,7 @@ def _dumped(kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], spac
     pickler = kind(file, buffers, values, space)
     pickler.dump({sys.intern(name): _Whole() if value is space else value for name, value in values.items()})
     framing.strip(file)
-    return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions)
+    return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions, pickler.outside)
 
 
 class _Unpickler(pickle.Unpickler):
