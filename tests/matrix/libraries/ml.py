@@ -38,7 +38,7 @@ def model(
         make=(DATA, make, f"first = np.asarray({shows}, dtype=float)"),
         mutate=(mutate, f"second = np.asarray({shows}, dtype=float)"),
         before=f"assert close({shows}, first)\n{dedent(before)}\n{dedent(make)}\nassert close({shows}, first)",
-        after=f"assert close({shows}, second) and not close(first, second)\n{dedent(after)}",
+        after=f"assert close({shows}, second)\nassert not close(first, second)\n{dedent(after)}",
         needs=("numpy", *needs),
     )
 

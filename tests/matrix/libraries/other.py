@@ -49,7 +49,7 @@ STANDARD_CASES = (
         after="""
             import copy
             assert got == [5, 6] and next(copy.copy(c)) == 7 and z == [0, 1]
-            assert next(copy.copy(grown)) == 3
+            assert next(copy.deepcopy(grown)) == 3
         """,
     ),
     Case(
