@@ -51,7 +51,8 @@ def _sqlite(connection: Any) -> Any:
             if rows.execute("SELECT count(*) FROM sqlite_temp_master").fetchone()[0]:
                 raise TypeError("a connection with temporary tables cannot be kept: drop them")
         else:
-            databases[name] = path or bytes(connection.serialize(name=name))
+            pages = rows.execute(f"PRAGMA {_quoted(name)}.page_count").fetchone()[0]
+            databases[name] = path or (connection.serialize(name=name) if pages else b"")
     timeout = rows.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
     state = {name: getattr(connection, name) for name in _SETTINGS}
     return sqlite_connection, (type(connection), databases, timeout), (None, state)

@@ -20,12 +20,14 @@ def open_file(path: str, mode: str, position: int, options: dict[str, Any]) -> A
     """Open a file again where it stood. One that was being written is not truncated again."""
     if not Path(path).exists():
         raise FileNotFoundError(f"the file {path} is gone")
-    for truncating in "wx":
-        mode = mode.replace(truncating, "r+" if "+" not in mode else "r")
-    file = open(path, mode, **options)  # noqa: PTH123, SIM115 - with `buffering`; it is the value
+    file = open(path, mode, opener=_as_it_is, **options)  # noqa: SIM115 - it is the value
     if "a" not in mode:
         file.seek(position)
     return file
+
+
+def _as_it_is(path: str, flags: int) -> int:
+    return os.open(path, flags & ~(os.O_TRUNC | os.O_CREAT | os.O_EXCL))
 
 
 def closed_file(mode: str) -> Any:
@@ -87,10 +89,10 @@ _live: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 
 def temporary_folder(path: str, ignore_errors: bool) -> Any:
     """A temporary folder that still exists. What was brought back is deleted by `cleanup()` only."""
+    if not Path(path).is_dir():
+        raise FileNotFoundError(f"the temporary folder {path} is gone")
     found: Any = _live.get(path)
     if found is None:
-        if not Path(path).is_dir():
-            raise FileNotFoundError(f"the temporary folder {path} is gone")
         found = object.__new__(tempfile.TemporaryDirectory)
         found.name, found._ignore_cleanup_errors, found._delete = path, ignore_errors, True
         found._finalizer = weakref.finalize(found, int)

@@ -85,31 +85,16 @@ def numpy(module: Any) -> Table:
     return {module.memmap: _memmap}
 
 
-def module(name: str, registered: bool) -> types.ModuleType:
-    """A module that the notebook made, empty; its functions find it where it was registered."""
-    made = types.ModuleType(name)
-    if registered:
-        sys.modules[name] = made
-    return made
-
-
 def set_module(target: types.ModuleType, contents: dict[str, Any]) -> None:
     """Fill a module."""
     vars(target).update(contents)
 
 
-def _is_found(name: str) -> bool:
-    found = sys.modules.get(name)
-    return getattr(found, "__spec__", None) is not None or hasattr(found, "__file__")
-
-
 def _module(value: types.ModuleType) -> Any:
-    name = value.__name__
-    registered = sys.modules.get(name) is value
-    if registered and (name == "__main__" or any(_is_found(m) for m in (name, name.partition(".")[0]))):
-        return importlib.import_module, (name,)
+    if sys.modules.get(value.__name__) is value:
+        return importlib.import_module, (value.__name__,)
     contents = {key: held for key, held in vars(value).items() if key != "__builtins__"}
-    return module, (name, registered), contents, None, None, set_module
+    return types.ModuleType, (value.__name__,), contents, None, None, set_module
 
 
 MODULES: Table = {types.ModuleType: _module}

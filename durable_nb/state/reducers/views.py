@@ -122,7 +122,9 @@ def _address(view: memoryview) -> int:
 
 def memory(base: Any, first: int, size: int, form: str, shape: tuple[int, ...], readonly: bool) -> Any:
     """Part of an object's memory."""
-    view = memoryview(base).cast("B")[first : first + size].cast(form, shape)  # type: ignore[call-overload]
+    view = memoryview(base).cast("B")[first : first + size]
+    if (form, shape) != ("B", (size,)):
+        view = view.cast(form, shape)  # type: ignore[call-overload]
     return view.toreadonly() if readonly else view
 
 
@@ -157,7 +159,15 @@ def _quietly(iterator: Any) -> Any:
     """Python 3.12 and 3.13 warn of what 3.14 cannot do: no news for the user at each checkpoint."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return iterator.__reduce_ex__(5)
+        make, args, *state = iterator.__reduce_ex__(5)
+    return (make, args, *state[:1], None, None, set_iterator) if state else (make, args)
+
+
+def set_iterator(iterator: Any, state: Any) -> None:
+    """Give an iterator its position."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        iterator.__setstate__(state)
 
 
 def environment(name: str) -> Any:
