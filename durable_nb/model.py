@@ -116,8 +116,6 @@ class Component:
     buffers: tuple[Buffer, ...] = ()
     refs: Mapping[str, str] = field(default_factory=dict)
     """definition name -> content digest of that definition's component"""
-    detached: tuple[str, ...] = ()
-    """manifest digests of definitions that are no longer bound to their name"""
     unsaved: str | None = None
     """why the value could not be kept; such a component has no bytes"""
 
@@ -146,8 +144,6 @@ class Component:
                 {"size": b.size, "readonly": b.readonly, "chunks": [list(c) for c in b.chunks]}
                 for b in self.buffers
             ]
-        if self.detached:
-            out["detached"] = list(self.detached)
         if self.unsaved is not None:
             out["unsaved"] = self.unsaved
         return out
@@ -171,7 +167,6 @@ class Component:
                 for b in raw.get("buffers", ())
             ),
             refs=raw["refs"],
-            detached=tuple(raw.get("detached", ())),
             unsaved=raw.get("unsaved"),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,6 @@ class PendingComponent:
     """(size, readonly, pieces) of each out-of-band buffer"""
     reaches: tuple[str, ...] = ()
     """names of the definitions that it reaches: in this draft, or in the writer's state"""
-    detached: Sequence[str | PendingComponent] = ()
-    """definitions that no name is bound to any more"""
     unsaved: str | None = None
     digest: str = ""
     content_digest: str = ""
@@ -41,7 +39,7 @@ class PendingComponent:
             return self.inline is not None
         return sum(p.size for p in self.stream) <= INLINE and all(p.data is not None for p in self.stream)
 
-    def manifest(self, detached: tuple[str, ...], refs: Mapping[str, str]) -> Component:
+    def manifest(self, refs: Mapping[str, str]) -> Component:
         """The component, once its pieces have digests."""
         inline = self.inline
         if inline is None and self.unsaved is None and self.is_inline:
@@ -54,7 +52,6 @@ class PendingComponent:
             stream=() if inline is not None else _addresses(self.stream),
             buffers=tuple(Buffer(size, readonly, _addresses(p)) for size, readonly, p in self.buffers),
             refs=refs,
-            detached=detached,
             unsaved=self.unsaved,
         )
 
@@ -81,17 +78,9 @@ class Draft:
     release: Callable[[memoryview], None] | None = None
     """takes the data of each piece back"""
 
-    def every(self) -> Iterator[PendingComponent]:
-        """All components, detached ones too."""
-        todo = list(self.components)
-        while todo:
-            component = todo.pop()
-            yield component
-            todo.extend(item for item in component.detached if not isinstance(item, str))
-
     def unsaved_pieces(self) -> list[Piece]:
         """The pieces that bring bytes, each once."""
-        return list({id(p): p for c in self.every() for p in c.pieces() if p.data is not None}.values())
+        return list({id(p): p for c in self.components for p in c.pieces() if p.data is not None}.values())
 
     def let_go(self, pieces: Iterable[Piece], *, kept: bool) -> None:
         """Give the data of the pieces back."""

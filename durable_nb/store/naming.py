@@ -23,12 +23,9 @@ class Naming:
     def __init__(self, draft: Draft, known: Mapping[str, str]) -> None:
         self.manifests: list[bytes] = []
         """to be written"""
-        self.relied: set[str] = set()
-        """digests of manifests that must be in the store already"""
         self._known = known
         self._holders = {name: pending for pending in draft.components for name in pending.names}
-        self._active: set[int] = set()
-        for pending in draft.every():
+        for pending in draft.components:
             pending.digest = pending.content_digest = ""
 
     def finish(self, pending: PendingComponent) -> str:
@@ -36,7 +33,7 @@ class Naming:
         if not pending.digest:
             self._content(pending)
             refs = {name: found for name in sorted(pending.reaches) if (found := self._definition(name))}
-            manifest = pending.manifest(self._detached(pending), refs).to_bytes()
+            manifest = pending.manifest(refs).to_bytes()
             self.manifests.append(manifest)
             pending.digest = digest_of(manifest)
         return pending.digest
@@ -46,13 +43,6 @@ class Naming:
         return self._known.get(name, "") if holder is None else self._content(holder)
 
     def _content(self, pending: PendingComponent) -> str:
-        if not pending.content_digest and id(pending) not in self._active:
-            self._active.add(id(pending))
-            content = pending.manifest(self._detached(pending), {}).content()
-            self._active.discard(id(pending))
-            pending.content_digest = digest_of(canonical(content))
+        if not pending.content_digest:
+            pending.content_digest = digest_of(canonical(pending.manifest({}).content()))
         return pending.content_digest
-
-    def _detached(self, pending: PendingComponent) -> tuple[str, ...]:
-        self.relied.update(item for item in pending.detached if isinstance(item, str))
-        return tuple(item if isinstance(item, str) else self.finish(item) for item in pending.detached)

@@ -81,7 +81,7 @@ class Reach:
     def __init__(self, repository: Repository, *, force: bool = False) -> None:
         self._repository = repository
         self._force = force
-        self._named: dict[str, tuple[list[str], tuple[str, ...]]] = {}
+        self._named: dict[str, list[str]] = {}
 
     def live(self) -> set[str]:
         """Digests of all chunks that some execution needs, whoever wrote it.
@@ -130,22 +130,15 @@ class Reach:
 
     def below(self, manifests: Iterable[str]) -> set[str]:
         """The manifests and everything that they name."""
-        found: set[str] = set()
-        todo = set(manifests)
-        while todo:
-            found |= todo
-            self._read(todo)
-            named = [self._named[digest] for digest in todo if digest in self._named]
-            found.update(*(chunks for chunks, _ in named))
-            todo = {digest for _, detached in named for digest in detached} - found
-        return found
+        found = set(manifests)
+        self._read(found)
+        return found.union(*(self._named.get(digest, ()) for digest in found))
 
     def _read(self, manifests: set[str]) -> None:
         unread = [d for d in manifests if d not in self._named]
         try:
             for digest, data in self._repository.chunks(unread):
-                component = Component.from_bytes(bytes(data))
-                self._named[digest] = (component.chunks(), component.detached)
+                self._named[digest] = Component.from_bytes(bytes(data)).chunks()
         except (DamagedError, NotFoundError, ValueError) as error:
             if not self._force:
                 raise RefusedError(

@@ -171,8 +171,6 @@ def _value(manifest: str, index: PackIndex) -> Iterator[str]:
         yield f"its manifest: {error}"
         return
     yield from _missing(component.chunks(), index)
-    for detached in component.detached:
-        yield from _value(detached, index)
 
 
 def _missing(digests: list[str], index: PackIndex) -> Iterator[str]:

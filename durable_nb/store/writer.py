@@ -238,7 +238,7 @@ class Writer:
     def _gather(self, draft: Draft, batch: _Batch) -> None:
         """Digests for all pieces; those that come without bytes are relied upon."""
         seen: set[int] = set()
-        for component in draft.every():
+        for component in draft.components:
             inline = component.is_inline
             for piece in component.pieces():
                 if inline or id(piece) in seen:
@@ -264,7 +264,6 @@ class Writer:
                 manifests[name], contents[name] = pending.digest, pending.content_digest
         for manifest in naming.manifests:
             batch.add(manifest)
-        batch.relied |= naming.relied
         return manifests, contents
 
     def _advance(
@@ -293,11 +292,9 @@ class Writer:
     def _rely_on_state(self, state: _State, batch: _Batch) -> None:
         """After a rollback the variables may be those of a checkpoint that is collected right now."""
         wanted = {d for d in state.manifests.values() if d not in batch.new}
-        while wanted:
-            batch.relied |= wanted
-            found = [Component.from_bytes(bytes(data)) for _, data in self._read(wanted)]
-            batch.relied.update(chunk for c in found for chunk in c.chunks())
-            wanted = {d for c in found for d in c.detached} - batch.relied
+        batch.relied |= wanted
+        for _, data in self._read(wanted):
+            batch.relied.update(Component.from_bytes(bytes(data)).chunks())
 
     def _read(self, digests: Iterable[str]) -> list[tuple[str, memoryview]]:
         try:

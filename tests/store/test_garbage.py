@@ -16,9 +16,9 @@ from durable_nb.store.owner import current_owner
 from durable_nb.store.packs import digest_of
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
-from durable_nb.store.writer import Draft, PendingComponent, Writer
+from durable_nb.store.writer import Draft, Writer
 
-from .samples import commit, component, pieces, retire, values
+from .samples import commit, component, retire, values
 
 Reopen = Callable[[], Repository]
 
@@ -65,21 +65,6 @@ def test_the_newest_checkpoint_stays_for_the_writer(writer: Writer, reopen: Reop
     collect(reopen(), grace=0)
     commit(writer, {"b": b"2"})
     assert values(reopen(), "run") == {"a": data, "b": b"2"}
-
-
-def test_a_definition_without_a_name_stays_with_its_instances(writer: Writer, reopen: Reopen) -> None:
-    source = _big(1)
-    definition = PendingComponent((), {}, stream=pieces(source))
-    writer.commit(Draft("cell", {}, [component("p", b"an instance", detached=[definition])], has_state=True))
-    other = _big(2)
-    commit(writer, {"q": other})
-    writer.commit(Draft("cell", {}, deleted=["q"], has_state=True))
-    retire(writer, 1, 2)
-    assert collect(reopen(), grace=0).packs
-    assert reopen().verify() == []
-    assert [bytes(data) for _, data in reopen().chunks([digest_of(source)])] == [source]
-    with pytest.raises(NotFoundError):
-        list(reopen().chunks([digest_of(other)]))
 
 
 def test_a_pack_that_is_mostly_not_needed_is_written_anew(writer: Writer, reopen: Reopen) -> None:

@@ -120,17 +120,6 @@ def test_definitions_may_refer_to_each_other(writer: Writer, reopen: Reopen) -> 
     assert refs == {"odd": odd.content_digest, "even": even.content_digest}
 
 
-def test_a_definition_without_a_name_stays_with_its_instances(writer: Writer, reopen: Reopen) -> None:
-    old = PendingComponent((), {}, stream=pieces(b"class P, as it was" * 100))
-    writer.commit(Draft("cell", {}, [component("p", b"an instance", detached=[old])], has_state=True))
-    assert reopen().history("run").state(1).keys() == {"p"}
-    (manifest,) = reopen().components(reopen().history("run").state(1).values()).values()
-    assert manifest.detached == (old.digest,)
-    again = component("q", b"another", detached=[old.digest])
-    writer.commit(Draft("cell", {}, [again], has_state=True))
-    assert reopen().verify() == []
-
-
 def test_a_variable_that_cannot_be_kept_is_listed(writer: Writer, reopen: Reopen) -> None:
     writer.commit(Draft("cell", {}, [PendingComponent(("s",), unsaved="s: socket")], has_state=True))
     (manifest,) = reopen().components(reopen().history("run").state(1).values()).values()
