@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import AutoLocator, FixedFormatter, FuncFormatter, LogLocator, MaxNLocator
 
 from tests.benchmarks.tables import COLUMNS
 
@@ -33,6 +34,7 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "durable_nb",
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial"],
     "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -62,47 +64,62 @@ def draw(report: Report, folder: Path) -> None:
 def _block(report: Report) -> Any:
     """A line for each tool, a point for each cell."""
     names = [name for name in (*BIG, "cells") if name in report["workloads"]]
-    return _lines(report, names, "a cell waits, ms of CPU", lambda f: [x * 1e3 for x in f["block"]["cpu"]])
+    title = "a cell waits, ms of CPU"
+    return _lines(report, names, title, lambda f: [x * 1e3 for x in f["block"]["cpu"]], tuple(COLUMNS), "log")
 
 
 def _store(report: Report) -> Any:
     """What there is after each cell, the first copy included."""
     names = [name for name in BIG if name in report["workloads"]]
-    return _lines(
-        report,
-        names,
-        "the store, MB",
-        lambda f: [x / 1e6 for x in accumulate(f["bytes"], initial=f["start_bytes"])],
-        tools=("ours", "kishu", "dill", "cloudpickle"),
-    )
+    tools = tuple(tool for tool in COLUMNS if tool != "floor")
+    return _lines(report, names, "the store, MB", _grown, tools, "linear")
+
+
+def _grown(figures: Mapping[str, Any]) -> list[float]:
+    return [x / 1e6 for x in accumulate(figures["bytes"], initial=figures["start_bytes"])]
 
 
 def _lines(
-    report: Report, names: Sequence[str], unit: str, values: Any, tools: Sequence[str] = tuple(COLUMNS)
+    report: Report,
+    names: Sequence[str],
+    unit: str,
+    values: Callable[[Mapping[str, Any]], list[float]],
+    tools: Sequence[str],
+    scale: str,
 ) -> Any:
-    figure, panels = plt.subplots(1, len(names), figsize=(2.3 * len(names) + 1, 3.1), squeeze=False)
-    for name, panel in zip(names, panels[0], strict=True):
-        work = report["workloads"][name]
+    columns = 3 if len(names) > 4 else 2
+    rows = -(-len(names) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(9, 2.35 * rows), squeeze=False)
+    panels = list(grid.flat)
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
+    for name, panel in zip(names, panels, strict=False):
+        found = report["workloads"][name]["tools"]
         ends = []
         for tool in tools:
-            figures = work["tools"].get(tool, {})
-            if "block" not in figures:
-                continue
-            points = _smoothed(values(figures))
-            at = [(i + 1) * len(figures["block"]["cpu"]) / len(points) for i in range(len(points))]
-            panel.plot(at, points, color=COLOURS[tool], linewidth=2 if tool == "ours" else 1.4)
-            ends.append((points[-1], at[-1], tool))
-        panel.set_yscale("log")
-        panel.set_title(name)
-        panel.set_xlabel("cell")
+            if "block" in found.get(tool, {}):
+                count = len(found[tool]["block"]["cpu"])
+                points = _smoothed(values(found[tool]))
+                at = [count * (i + 1) / len(points) for i in range(len(points))]
+                panel.plot(at, points, color=COLOURS[tool], linewidth=2 if tool == "ours" else 1.4)
+                ends.append((points[-1], tool))
+        panel.set_title(f"{name}: {unit}", loc="left")
+        panel.set_yscale(scale)
+        if scale == "linear":
+            panel.set_ylim(bottom=0)
         _bare(panel)
         _named(panel, ends)
-    panels[0][0].set_ylabel(unit)
-    figure.tight_layout(w_pad=3.2)
+    for panel in panels[max(0, len(names) - columns) : len(names)]:
+        panel.set_xlabel("cell")
+    figure.tight_layout(w_pad=2.5)
     return figure
 
 
 _MOST = 40
+"""Points of a line."""
+
+_LINE = 0.115
+"""Height of a name, in panels."""
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
@@ -114,26 +131,29 @@ def _smoothed(values: Sequence[float]) -> list[float]:
     return [stretch[len(stretch) // 2] for stretch in stretches]
 
 
-def _named(panel: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
-    """A name at the end of each line, moved up where two would cover each other."""
-    low, high = panel.get_ylim()
-    step = (high / low) ** 0.085
-    free = 0.0
-    right = panel.get_xlim()[1]
-    for value, _, tool in sorted(ends):
-        at = max(value, free)
-        panel.annotate(
+def _named(panel: Axes, ends: Sequence[tuple[float, str]]) -> None:
+    """A name at the end of each line, moved where two would cover each other."""
+    low, high = panel.transData.inverted().transform([(0, y) for y in panel.bbox.intervaly])[:, 1]
+    to = panel.get_yaxis().get_transform()
+    bottom, top = to.transform([low, high])
+    ordered = sorted(ends)
+    at = [(to.transform([value])[0] - bottom) / (top - bottom) for value, _ in ordered]
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + _LINE)
+    for i in reversed(range(len(at))):
+        at[i] = min(at[i], 1.0 - _LINE * (len(at) - 1 - i))
+    for height, (_, tool) in zip(at, ordered, strict=True):
+        weight = "bold" if tool == "ours" else "normal"
+        panel.text(
+            1.03,
+            height,
             COLUMNS[tool],
-            (right, at),
-            xytext=(3, 0),
-            textcoords="offset points",
+            transform=panel.transAxes,
             color=COLOURS[tool],
             va="center",
             fontsize=9,
-            fontweight="bold" if tool == "ours" else "normal",
-            annotation_clip=False,
+            fontweight=weight,
         )
-        free = at * step
 
 
 def _back(report: Report) -> Any:
@@ -144,12 +164,11 @@ def _back(report: Report) -> Any:
     for (key, title), panel in zip(ways.items(), panels, strict=True):
         for row, name in enumerate(names):
             found = list(_times(report["workloads"][name]["summary"], key))
-            panel.plot([x for x, _ in found], [row] * len(found), color=INK, linewidth=0.6, zorder=1)
+            panel.plot([x * 1e3 for x, _ in found], [row] * len(found), color=INK, linewidth=0.6, zorder=1)
             for seconds, tool in found:
                 panel.scatter(seconds * 1e3, row, s=42, color=COLOURS[tool], zorder=2)
         panel.set_xscale("log")
-        panel.set_xlabel("ms")
-        panel.set_title(title, pad=22)
+        panel.set_title(f"{title}, ms", loc="left")
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(-0.6, len(names) - 0.4)
         _bare(panel)
@@ -170,6 +189,15 @@ def _times(summary: Mapping[str, Any], key: str) -> Iterator[tuple[float, str]]:
 
 
 def _bare(panel: Axes) -> None:
-    panel.tick_params(which="minor", length=0)
-    panel.grid(visible=True, which="major", color=INK, alpha=0.2, linewidth=0.6)
+    """Thin lines, and numbers as people write them."""
+    for axis in (panel.xaxis, panel.yaxis):
+        if axis.get_scale() == "log":
+            low, high = axis.get_view_interval()
+            axis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0)))
+        if not isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        elif axis.get_scale() == "linear" and isinstance(axis.get_major_locator(), AutoLocator):
+            axis.set_major_locator(MaxNLocator(4))
+    panel.minorticks_off()
+    panel.grid(visible=True, color=INK, alpha=0.2, linewidth=0.6)
     panel.set_axisbelow(True)

@@ -55,8 +55,8 @@ def rows(report: Mapping[str, Any]) -> Iterator[Row]:
         yield from _numbers(timed, group, f"{key}over_bytes", 1e-6, f"{key}may_over_bytes")
     for work in works.values():
         for label, by in work.get("growths", {}).items():
-            values = {tool: f"{by[tool] / 1e6:.3g}" for tool in COLUMNS if tool in by}
-            yield Row("added, MB (floor: changed)", label, values | {"floor": f"{by['changed'] / 1e6:.3g}"})
+            values = {tool: _plain(by[tool] / 1e6) for tool in COLUMNS if tool in by}
+            yield Row("added, MB (floor: changed)", label, values | {"floor": _plain(by["changed"] / 1e6)})
         for label, by in work.get("slowdowns", {}).items():
             yield Row("the user's own code, times as slow", label, {t: f"{x:.2f}" for t, x in by.items()})
     for way, title in _WAYS.items():
@@ -77,7 +77,12 @@ def _numbers(works: Mapping[str, Any], group: str, key: str, unit: float, floor:
             found["floor"] = work["summary"].get("ours", {}).get(floor)
         found = {tool: value for tool, value in found.items() if tool in COLUMNS and value is not None}
         if "ours" in found:
-            yield Row(group, name, {tool: f"{value * unit:.3g}" for tool, value in found.items()})
+            yield Row(group, name, {tool: _plain(value * unit) for tool, value in found.items()})
+
+
+def _plain(value: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.4f}"
 
 
 def _right(work: Mapping[str, Any], figures: Mapping[str, Any], way: str) -> str:
@@ -123,7 +128,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     lines = ["| | " + " | ".join(titles) + " |", "|---|" + "--:|" * len(titles)]
     found = list(rows(report))
     for group in _PUBLISHED:
-        members = [row for row in found if row.group == group]
+        members = [row for row in found if row.group == group and not _all_right(row)]
         if members:
             lines.append(f"| **{group}** |" + " |" * len(titles))
         for row in members:
@@ -131,13 +136,25 @@ def markdown(report: Mapping[str, Any]) -> str:
             lines.append(f"| {title} | " + " | ".join(row.values.get(t, "") for t in COLUMNS) + " |")
     machine = report["machine"]
     made = (
-        f"Medians over the cells of {report['repeats']} runs (the peers: {report['peer_repeats']}). "
+        f"Medians over the cells of up to {report['repeats']} runs (the peers: {report['peer_repeats']}). "
         f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"Python {machine['python']}, pandas {versions['pandas']}, NumPy {versions['numpy']}."
     )
     notes = [f"{COLUMNS[name]} was not installed, and is not in it." for name in report["missing"]]
+    for name, work in report["workloads"].items():
+        again = work["tools"].get("kishu", {}).get("unstored")
+        if again:
+            names = ", ".join(f"`{n}`" for n in again)
+            notes.append(f"Of *{name}*, Kishu stores no {names}: it runs their cells again.")
     images = [f"![{title}](tests/benchmarks/plots/{name}.svg)" for name, title in PLOTS.items()]
-    return "\n\n".join([*images, "\n".join(lines), " ".join([made, *notes])])
+    notes.append("What is not listed under *what came back right* came back right everywhere.")
+    return "\n\n".join([*images, "\n".join(lines), made, "\n".join(notes)])
+
+
+def _all_right(row: Row) -> bool:
+    """Whether a row says only that nothing was wrong: the README leaves those out."""
+    parts = [text.split(" of ") for text in row.values.values() if " of " in text]
+    return len(parts) == len(row.values) and all(right == of for right, of in parts)
 
 
 def fill(readme: Path, report: Mapping[str, Any]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -224,6 +226,13 @@ class Kishu(Tool):
 
     def go(self, mark: Any) -> None:
         self._kishu.checkout(mark)
+
+    def more(self) -> dict[str, Any]:
+        """What it never stored, and so gets by running cells again."""
+        with closing(sqlite3.connect("kishu.kishudb")) as database:
+            found = database.execute("select versioned_name from variable_snapshot").fetchall()
+        stored = {name for (version,) in found for name in version.split(",")[1:]}
+        return {"unstored": sorted(n for n in self.work.touched if n in self.names and n not in stored)}
 
 
 TOOLS: dict[str, type[Tool]] = {
