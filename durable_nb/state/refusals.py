@@ -88,7 +88,6 @@ REASONS: dict[str, str] = {
     "_bz2.BZ2Compressor": _STATE.format("a compressor"),
     "_lzma.LZMACompressor": _STATE.format("a compressor"),
     "_ctypes._Pointer": "a pointer cannot be kept: keep what it points to",
-    "_ctypes.Array": "a ctypes array cannot be kept: use array.array, or NumPy",
     "_ctypes.CFuncPtr": "a C function cannot be kept: load the library in the cell that uses it",
     "ctypes.CDLL": "a C library cannot be kept: load it in the cell that uses it",
 }

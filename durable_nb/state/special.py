@@ -19,7 +19,9 @@ REGISTERED: dict[type, Reduce] = {}
 """What users registered: it goes before ours."""
 
 _OF_MODULES: Mapping[str, Callable[[Any], Table]] = {
+    "IPython.core.interactiveshell": running.shells,
     "asyncio": running.loops,
+    "_ctypes": libraries.ctypes,
     "concurrent.futures": running.futures,
     "duckdb": databases.duckdb,
     "ipykernel.iostream": files.streams,
@@ -52,7 +54,7 @@ def register(kind: type, reduce: Reduce) -> None:
     name = (kind.__module__, kind.__qualname__)
     for older in [k for k in REGISTERED if (k.__module__, k.__qualname__) == name]:
         del REGISTERED[older]  # the notebook's class of that name was defined anew
-    REGISTERED[kind] = REDUCERS[kind] = reduce
+    REGISTERED[kind] = reduce
 
 
 def reducers() -> dict[type, Reduce]:

@@ -8,6 +8,7 @@ import collections
 import concurrent.futures
 import contextvars
 import csv
+import ctypes
 import functools
 import gc
 import gzip
@@ -40,7 +41,9 @@ import numpy as np
 import pytest
 
 import durable_nb
+from durable_nb import testing
 from durable_nb.state import pickling, refusals, special
+from durable_nb.testing import Kernel
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # files stay open, as in notebooks
 
@@ -454,6 +457,14 @@ def test_a_logger_keeps_its_level_and_in_a_new_process_its_handlers() -> None:
     logger.handlers.clear()
 
 
+def test_arrays_of_ctypes_come_back() -> None:
+    numbers = (ctypes.c_int * 3)(1, 2, 3)
+    back = again({"numbers": numbers, "text": (ctypes.c_char * 4)(*b"abc")})
+    assert type(back["numbers"]) is type(numbers)
+    assert list(back["numbers"]) == [1, 2, 3]
+    assert back["text"].value == b"abc"
+
+
 def test_modules_come_back_by_name_or_with_their_contents() -> None:
     made = types.ModuleType("made_here")
     shared = [1]
@@ -677,3 +688,105 @@ def test_what_is_registered_goes_before_the_class_and_before_ours() -> None:
 def test_what_cannot_be_registered_is_said(kind: Any, reduce: Any) -> None:
     with pytest.raises(TypeError, match="register"):
         durable_nb.register(kind, reduce)
+
+
+# -- in a notebook
+
+
+def test_it_comes_back_after_a_kill(tmp_path: Path) -> None:
+    with Kernel(tmp_path / "notebook.ipynb") as kernel:
+        for cell in (
+            "%load_ext durable_nb",
+            """
+import asyncio, ctypes, logging, sqlite3, sys, tempfile, types, weakref
+import duckdb, durable_nb
+import numpy as np
+log = open("log.txt", "w")
+log.write("one\\n")
+temporary = tempfile.NamedTemporaryFile("w+")
+database = sqlite3.connect("a.db")
+database.execute("CREATE TABLE t AS SELECT 1 AS x")
+database.commit()
+duck = duckdb.connect("a.duckdb")
+duck.execute("CREATE TABLE t AS SELECT 42 AS x")
+relation = duck.sql("SELECT x FROM t")
+mapped = np.memmap("x.bin", dtype="i4", mode="w+", shape=(4,))
+mapped[:] = 7
+""",
+            """
+logger = logging.getLogger("mine")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler := logging.StreamHandler(sys.stdout))
+loop, out, shell = asyncio.get_running_loop(), sys.stdout, get_ipython()
+""",
+            """
+class Handle:
+    def __init__(self, n): self.n = n
+    def __reduce__(self): raise TypeError("no")
+def reduce_handle(handle): return Handle, (handle.n,)
+durable_nb.register(Handle, reduce_handle)
+""",
+            "handle = Handle(1)",
+            "target = {'a': Handle(2)}; values = target.values(); holder = Handle([target])",
+            "ref = weakref.ref(handle)",
+            "made = types.ModuleType('made'); made.x = [1]",
+            "made.x.append(2)",
+            "last = 1",
+        ):
+            assert kernel.run(cell).status == "ok", cell
+        kernel.run("%checkpoint")
+        kernel.kill()
+        kernel.restart()
+        said = kernel.run("%load_ext durable_nb").text
+        assert "not loaded" not in said
+        assert "not kept" not in said
+        for expression, wanted in {
+            "log.write('two\\n'), log.flush(), open('log.txt').read()": "(4, None, 'one\\ntwo\\n')",
+            "temporary.closed": "False",
+            "database.execute('SELECT x FROM t').fetchall()": "[(1,)]",
+            "relation.fetchall(), duck.execute('SELECT x FROM t').fetchall()": "([(42,)], [(42,)])",
+            "mapped.tolist(), mapped.mode": "([7, 7, 7, 7], 'r+')",
+            "logger.level, logger.handlers == [handler], handler.stream is sys.stdout": "(20, True, True)",
+            "loop is asyncio.get_running_loop(), out is sys.stdout": "(True, True)",
+            "shell is get_ipython()": "True",
+            "handle.n, ref() is handle, holder.n[0] is target": "(1, True, True)",
+            "target.update(b=1), list(values)[1]": "(None, 1)",
+            "made.x": "[1, 2]",
+        }.items():
+            assert kernel.run(expression).text == wanted, expression
+        assert kernel.run("handle = Handle(5)").status == "ok"
+        kernel.run("%checkpoint")
+        kernel.kill()
+        kernel.restart()
+        kernel.run("%load_ext durable_nb")
+        assert kernel.run("handle.n").text == "5"  # what was registered still held
+
+
+def test_a_rollback_keeps_connections_that_are_open(tmp_path: Path) -> None:
+    with testing.shell(tmp_path) as shell:
+        for cell in (
+            "import duckdb, tempfile; folder = tempfile.TemporaryDirectory()",
+            "duck = duckdb.connect('a.duckdb'); pair = [duck, folder, 1]",
+            "open(folder.name + '/kept', 'w').close(); ids = id(duck), id(folder)",
+        ):
+            testing.run(shell, cell).raise_error()
+        version = durable_nb.checkpoint().version
+        testing.run(shell, "pair.append(2)").raise_error()
+        result = durable_nb.recover(version)
+        assert not result.failed
+        space = shell.user_ns
+        assert space["pair"][2:] == [1]
+        assert space["pair"][0] is space["duck"]
+        assert (id(space["duck"]), id(space["folder"])) == space["ids"]
+        assert Path(space["folder"].name, "kept").exists()
+        assert space["duck"].execute("SELECT 1").fetchall() == [(1,)]
+        testing.run(shell, "duck.close(); folder.cleanup()")
+
+
+@pytest.mark.usefixtures("_registered")
+def test_a_refusal_is_said_with_the_way_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with testing.shell(tmp_path) as shell:
+        testing.run(shell, "import csv; job = {'rows': csv.reader(['a,b'])}")
+    shown = capsys.readouterr()
+    (line,) = [line for line in (shown.out + shown.err).splitlines() if "`job`" in line]
+    assert "job['rows']: a csv reader cannot be kept: read it into a list" in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import sys
 import types
 from collections.abc import Mapping
@@ -108,3 +109,15 @@ def progress_bars(module: Any) -> Table:
 def widgets(module: Any) -> Table:
     """Of ipywidgets: half of a widget is in the page, and is gone with the kernel."""
     return dict.fromkeys(family(module.Widget), refuse)
+
+
+def ctypes(module: Any) -> Table:
+    """Of ctypes: an array's class, which is made when it is asked for."""
+
+    def array(kind: Any) -> Any:
+        element, length = getattr(kind, "_type_", None), getattr(kind, "_length_", 0)
+        if element is None or element * length is not kind:
+            return NotImplemented  # a class that was written down
+        return operator.mul, (element, length)
+
+    return {type(module.Array): array}

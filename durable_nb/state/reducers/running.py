@@ -9,6 +9,7 @@ import random
 import struct
 import threading
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from durable_nb.state.reducers.reduce import Table, family, refuse
@@ -92,9 +93,7 @@ def futures(module: Any) -> Table:
 
 def kernels_loop() -> Any:
     """The event loop of the kernel."""
-    import asyncio
-
-    return asyncio.get_running_loop()
+    return import_module("asyncio").get_running_loop()
 
 
 def loops(module: Any) -> Table:
@@ -104,3 +103,17 @@ def loops(module: Any) -> Table:
         return (kernels_loop, ()) if value is module._get_running_loop() else refuse(value)
 
     return dict.fromkeys(family(module.AbstractEventLoop), loop)
+
+
+def shell() -> Any:
+    """The shell of the kernel."""
+    return import_module("IPython").get_ipython()
+
+
+def shells(module: Any) -> Table:
+    """Of IPython: the shell that runs the cells is there in every kernel."""
+
+    def its(value: Any) -> Any:
+        return (shell, ()) if value is shell() else refuse(value)
+
+    return dict.fromkeys(family(module.InteractiveShell), its)
