@@ -155,8 +155,9 @@ class _Walk:
         elif kind in (types.MemberDescriptorType, types.GetSetDescriptorType):
             yield from ("slot", value.__name__)
         elif issubclass(kind, functools.partial):
-            inner = (value.func, value.args, value.keywords)
-            yield from ("partial", *self._each(inner), self._items(vars(value)))
+            # Not `vars`: asking for it makes a dict, and what is pickled another.
+            yield from ("partial", self.tree(kind))
+            yield self._each(value.__reduce__()[2])
         elif issubclass(kind, weakref.ref):
             place: list[Any] = []
             self._weak.append((place, value()))
@@ -209,7 +210,13 @@ class _Walk:
 
     def _array(self, value: np.ndarray) -> Iterator[Any]:
         strides = tuple(s for s, n in zip(value.strides, value.shape, strict=True) if n > 1)
-        yield from ("array", str(value.dtype), value.shape, strides if value.size else (), value.flags.writeable)
+        yield from (
+            "array",
+            str(value.dtype),
+            value.shape,
+            strides if value.size else (),
+            value.flags.writeable,
+        )
         if value.dtype.hasobject:
             yield self._each(value.ravel().tolist())
         else:
@@ -273,7 +280,9 @@ class _Walk:
                 self._at = one[-1]
                 self._tie(other[-1])
         told = [(group[0][2], [part for part in group if part[3]]) for group in found]
-        return tuple(sorted(tuple(sorted((part[0], part[1] - low) for part in g)) for low, g in told if len(g) > 1))
+        return tuple(
+            sorted(tuple(sorted((part[0], part[1] - low) for part in g)) for low, g in told if len(g) > 1)
+        )
 
     def groups(self) -> dict[str, frozenset[str]]:
         by_root: dict[str, set[str]] = {}
@@ -353,5 +362,3 @@ def _where(was: Any, now: Any, path: str = "") -> tuple[str, Any, Any]:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) < 160 else f"{text[:157]}..."
-
-

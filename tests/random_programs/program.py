@@ -9,7 +9,7 @@ import multiprocessing
 import random
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from typing import Any
 import durable_nb
 from durable_nb import testing
 from durable_nb.engine import policy
-
 from tests.random_programs import oracle
 from tests.random_programs.grammar import IMPORTS, Grammar
 from tests.random_programs.oracle import Form
@@ -57,7 +56,7 @@ class Failure:
     text: str
 
 
-class _Wrong(Exception):
+class _WrongError(Exception):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
@@ -81,14 +80,18 @@ class Player:
     Args:
         folder: of the notebook and its store.
         partial: look only at what the access analysis names, as in a notebook that is big.
+        renewed: whether an object that a jump made has to stay the same one in the next jump.
     """
 
-    def __init__(self, folder: Path, *, partial: bool = False) -> None:
+    def __init__(self, folder: Path, *, partial: bool = False, renewed: bool = True) -> None:
         self.folder = folder
         self.partial = partial
+        self.renewed = renewed
         self.notes: dict[int, _Note] = {}
         self.points: dict[Point, Form] = {}
         self.steps: list[Step] = []
+        self.errors: list[str] = []
+        """of cells that failed, which they may"""
         self._here: int | None = None
         self._undoes: int | None = None
         self._shells = 0
@@ -112,7 +115,7 @@ class Player:
                     shown.truncate()
                     self._take(step)
                     _check_said(shown.getvalue())
-            except _Wrong as error:
+            except _WrongError as error:
                 return Failure(error.kind, self.steps[-1].key, str(error))
             except Exception as error:
                 place = traceback.extract_tb(error.__traceback__)[-1]
@@ -141,7 +144,7 @@ class Player:
         elif step.kind == "undo":
             if self._undoes is not None:
                 wanted, self._undoes = self._undoes, self._here
-                self._jump(step.key, self.notes[wanted], durable_nb.undo, wanted)
+                self._jump(step.key, self.notes[wanted], durable_nb.undo)
         elif step.kind == "newest":
             self._newest(step.key)
         elif step.kind == "other":
@@ -155,16 +158,18 @@ class Player:
                 if expected.lost or note.form.lost:
                     return
                 if (wrong := oracle.difference(expected, self.notes[step.key].form)) is not None:
-                    raise _Wrong("redo", f"the same cell on the same state gave another one: {wrong}")
+                    raise _WrongError("redo", f"the same cell on the same state gave another one: {wrong}")
 
     def _run(self, key: int, source: str) -> None:
         before = durable_nb.session().version
-        testing.run(self.shell, source)
+        result = testing.run(self.shell, source)
+        if not result.success:
+            self.errors.append(repr(result.error_before_exec or result.error_in_exec))
         session = durable_nb.session()
         session.keeper.drain()
         version = session.version
         if version is None or version == before:
-            raise _Wrong("said", "the cell made no checkpoint")
+            raise _WrongError("said", "the cell made no checkpoint")
         form = oracle.form(self.space, self.names())
         if self._here is not None and (was := self.notes[self._here]).follower is None:
             self.notes[self._here] = _Note(was.point, was.form, was.shell, (source, form))
@@ -182,27 +187,41 @@ class Player:
         note = self.notes[target]
         execution, version = note.point
         self._undoes = self._here
-        self._jump(key, note, lambda: durable_nb.session().recover(version, execution=execution), target)
+        self._jump(key, note, lambda: durable_nb.session().recover(version, execution=execution))
 
-    def _jump(self, key: int, note: _Note, go: Callable[[], Any], target: int) -> None:
+    def _jump(self, key: int, note: _Note, go: Callable[[], Any]) -> None:
         live = oracle.form(self.space, self.names())
         result = go()
         expected = note.form
         if wrong := {n: why for n, why in result.failed.items() if n not in expected.lost and ":" not in n}:
-            raise _Wrong("failed", f"not loaded: {wrong}")
+            raise _WrongError("failed", f"not loaded: {wrong}")
         self._compare(expected)
         names = [n for n in self.names() if n in expected.variables]
         now = oracle.form(self.space, names)
         if note.shell == self._shells:
-            _check_identity(expected, live, now, self._restored)
+            self._check_identity(expected, live, now)
         self._restored |= _ids(now) - _ids(live)
         self._note(key, oracle.form(self.space, self.names()))
+
+    def _check_identity(self, expected: Form, live: Form, now: Form) -> None:
+        """What was the same objects with the same contents before the jump has to be them still."""
+        for group in set(expected.groups.values()):
+            if live.groups.get(min(group)) != group or now.groups.get(min(group)) != group:
+                continue
+            before = [live.identities[n] for n in sorted(group)]
+            same = all(_bare(expected.variables[n]) == _bare(live.variables[n]) for n in group)
+            if not same or before != [expected.identities[n] for n in sorted(group)]:
+                continue
+            made = not self._restored.isdisjoint(itertools.chain.from_iterable(before))
+            if before != [now.identities[n] for n in sorted(group)] and (self.renewed or not made):
+                kind = "renewed" if made else "identity"
+                raise _WrongError(kind, f"{sorted(group)} did not differ, and are other objects now")
 
     def _compare(self, expected: Form) -> None:
         names = [n for n in self.names() if n not in expected.lost]
         wrong = oracle.difference(expected, oracle.form(self.space, names))
         if wrong is not None:
-            raise _Wrong("values", wrong)
+            raise _WrongError("values", wrong)
 
     def _renew(self) -> None:
         self._open.close()
@@ -224,17 +243,18 @@ class Player:
 
     def _other(self, step: Step) -> None:
         """Recover some states in a new process, the newest among them, and compare what it says they are."""
-        chosen = random.Random(step.key).sample(sorted(self.notes), min(4, len(self.notes)))
+        chance = random.Random(step.key)  # noqa: S311 - chooses what to look at
+        chosen = chance.sample(sorted(self.notes), min(4, len(self.notes)))
         notes = [self.notes[k] for k in sorted({*chosen, *([self._here] if self._here is not None else [])})]
         self._open.close()
         asked = [(n.point, n.form.lost) for n in notes]
         forms = elsewhere(self.folder, asked)
         for note, found in zip(notes, forms, strict=True):
             if isinstance(found, str):
-                raise _Wrong("failed", f"in a new process: {found}")
+                raise _WrongError("failed", f"in a new process: {found}")
             wrong = oracle.difference(note.form, found)
             if wrong is not None:
-                raise _Wrong("values", f"in a new process: {wrong}")
+                raise _WrongError("values", f"in a new process: {wrong}")
         self._start()
         self._here = self._undoes = None
         execution, version = notes[-1].point
@@ -245,25 +265,11 @@ class Player:
 def _check_said(text: str) -> None:
     for line in text.splitlines():
         if "durable_nb:" in line and not any(usual in line for usual in ("is not kept", "ended in order")):
-            raise _Wrong("said", line)
+            raise _WrongError("said", line)
 
 
 def _ids(form: Form) -> set[int]:
     return {key for keys in form.identities.values() for key in keys}
-
-
-def _check_identity(expected: Form, live: Form, now: Form, restored: set[int]) -> None:
-    """What was the same objects with the same contents before the jump has to be them still."""
-    for group in set(expected.groups.values()):
-        if live.groups.get(min(group)) != group or now.groups.get(min(group)) != group:
-            continue
-        before = [live.identities[n] for n in sorted(group)]
-        same = all(_bare(expected.variables[n]) == _bare(live.variables[n]) for n in group)
-        if same and before == [expected.identities[n] for n in sorted(group)]:
-            after = [now.identities[n] for n in sorted(group)]
-            if after != before:
-                kind = "identity" if restored.isdisjoint(itertools.chain.from_iterable(before)) else "renewed"
-                raise _Wrong(kind, f"{sorted(group)} did not differ, and are other objects now")
 
 
 def _bare(tree: Any) -> Any:
@@ -274,7 +280,9 @@ def _bare(tree: Any) -> Any:
     return tree
 
 
-def random_steps(player: Player, seed: int, length: int, *, weak: bool = False, without: str = "") -> Iterator[Step]:
+def random_steps(
+    player: Player, seed: int, length: int, *, weak: bool = False, without: str = ""
+) -> Iterator[Step]:
     """Steps that depend on the seed, and on what the namespace holds when they are taken."""
     chance = random.Random(seed)  # noqa: S311 - chooses test programs
     grammar = Grammar(chance, weak=weak, without=without)

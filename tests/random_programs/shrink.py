@@ -12,23 +12,20 @@ from pathlib import Path
 from tests.random_programs.program import Failure, Player, Step
 
 
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where nothing waits for a disk."""
-
-
-def again(steps: Sequence[Step], *, partial: bool) -> Failure | None:
+def again(steps: Sequence[Step], *, partial: bool, renewed: bool = True) -> Failure | None:
     """Take the same steps in a new notebook."""
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        return Player(Path(folder), partial=partial).play(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        return Player(Path(folder), partial=partial, renewed=renewed).play(steps)
 
 
-def shrunk(steps: list[Step], failure: Failure, *, partial: bool) -> tuple[list[Step], Failure]:
-    """The smallest program found that fails in the same kind of way."""
+def shrunk(player: Player, failure: Failure) -> tuple[list[Step], Failure]:
+    """The smallest program found that fails in the same kind of way as what a player has played."""
+    steps = player.steps
     best, wanted = failure, _signature(failure)
 
     def fails(candidate: Sequence[Step]) -> bool:
         nonlocal best
-        found = again(candidate, partial=partial)
+        found = again(candidate, partial=player.partial, renewed=player.renewed)
         if found is None or _signature(found) != wanted:
             return False
         best = found
