@@ -108,7 +108,7 @@ class Runner:
             if name not in self.clean:
                 del self.shell.user_ns[name]
         self.shell.user_ns["Out"].clear()
-        self.shell.user_ns.update(_="", __="", ___="")
+        self.shell.push(dict.fromkeys(("_", "__", "___"), ""), interactive=False)
         os.chdir(self.folder)
         sys.path[:] = self.path
         os.environ["DURABLE_NB_STORE"] = str(self.folder / place)
