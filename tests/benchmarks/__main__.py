@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,51 +83,50 @@ def once(tool: str, name: str, scale: float, home: Path, *, recover: bool) -> Fi
 
 def measured(work: Workload, scale: float, options: argparse.Namespace, home: Path) -> Figures:
     """All tools on one workload."""
-    tools = [tool for tool in options.tools if tool != "floor" or work.touched]
-    if work.name == "loops":
-        tools = [tool for tool in tools if tool in ("plain", "ours", "kishu")]
-    elif work.labels:
-        tools = [tool for tool in tools if TOOLS[tool].keeps]
+    repeats = {
+        "costs": {"plain": 1, "floor": options.repeats, "ours": options.repeats}
+        | dict.fromkeys(PEERS, options.peer_repeats),
+        "growths": {"ours": 1, **dict.fromkeys(PEERS, 1)},  # they are the same each time
+        "slowdowns": {"plain": options.repeats, "ours": options.repeats, "kishu": options.peer_repeats},
+    }[work.what]
+    if not work.touched:
+        repeats.pop("floor", None)
+    tools = [tool for tool in options.tools if tool in repeats]
     runs: dict[str, list[Figures]] = {tool: [] for tool in tools}
     for number in range(options.repeats):
         for tool in tools:
-            few = options.peer_repeats if tool in PEERS else 1 if tool == "plain" else options.repeats
-            if number >= (options.repeats if work.name == "loops" and tool == "plain" else few):
+            if number >= repeats[tool]:
                 continue
             start = time.perf_counter()
-            runs[tool].append(once(tool, work.name, scale, home, recover=not work.labels))
+            runs[tool].append(once(tool, work.name, scale, home, recover=work.what == "costs"))
             _say(work.name, tool, f"{number + 1}", runs[tool][-1], time.perf_counter() - start)
     found = {tool: reports.merged(of) for tool, of in runs.items()}
     out = {"title": work.title, "checks": list(work.checks), "labels": list(work.labels), "tools": found}
-    if work.changed and work.labels:
+    if work.what == "growths":
         return out | {"growths": reports.growths(work, found)}
-    if work.labels:
+    if work.what == "slowdowns":
         return out | {"slowdowns": reports.slowdowns(work, found) if "plain" in found else {}}
     short = reports.summary(work, found)
     return out | {"summary": short, "ratios": reports.ratios(short)}
 
 
 def small(options: argparse.Namespace, home: Path) -> dict[str, Figures]:
-    """What each tool brings back rightly of the small notebooks, one step back."""
+    """What each tool brings back rightly of the small notebooks, one step back. Nothing is timed."""
     out = {}
     for tool in (t for t in options.tools if TOOLS[t].keeps):
         start = time.perf_counter()
-        wrong = {}
-        for name in CASES:
-            figures = once(tool, name, 1.0, home, recover=False)
-            found = figures.get("wrong", {}).get("back", [figures.get("failed", "")])
-            if found:
-                wrong[name] = found
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(lambda name, tool=tool: once(tool, name, 1.0, home, recover=False), CASES)
+        failed = {name: _back(figures) for name, figures in zip(CASES, found, strict=True)}
+        wrong = {name: why for name, why in failed.items() if why}
         out[tool] = {"of": len(CASES), "wrong": wrong}
-        _say(
-            "cases",
-            tool,
-            "1",
-            {},
-            time.perf_counter() - start,
-            f"right: {len(CASES) - len(wrong)} of {len(CASES)}",
-        )
+        right = f"right: {len(CASES) - len(wrong)} of {len(CASES)}"
+        _say("cases", tool, "1", {}, time.perf_counter() - start, right)
     return out
+
+
+def _back(figures: Figures) -> list[str]:
+    return [figures["failed"]] if "failed" in figures else figures["wrong"]["back"]
 
 
 def load_times(repeats: int, home: Path) -> dict[str, Figures]:
@@ -154,6 +154,8 @@ def _say(name: str, tool: str, number: str, figures: Figures, seconds: float, mo
 
 def profiled(options: argparse.Namespace, home: Path, console: Console) -> None:
     """Print where our time goes."""
+    if sys.version_info >= (3, 12):
+        console.print("From Python 3.12 on, a profile shows the thread that writes as well: 3.11 says more.")
     for name in (n for n in options.only if n in WORKLOADS):
         with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as folder:
             found = run("profile", "ours", name, options.scale, Path(folder), home)

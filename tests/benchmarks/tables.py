@@ -82,6 +82,8 @@ def _numbers(works: Mapping[str, Any], group: str, key: str, unit: float, floor:
 
 def _plain(value: float) -> str:
     """Three digits, and never an exponent."""
+    if value == 0:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.4f}"
 
 
@@ -141,6 +143,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"Python {machine['python']}, pandas {versions['pandas']}, NumPy {versions['numpy']}."
     )
     notes = [f"{COLUMNS[name]} was not installed, and is not in it." for name in report["missing"]]
+    if max(machine["load_average"][0], machine["load_average_after"][0] - 1) > machine["cores"] / 2:
+        notes.append("The machine had other things to do: what is on the clock took longer than it has to.")
     for name, work in report["workloads"].items():
         again = work["tools"].get("kishu", {}).get("unstored")
         if again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Workload:
     """variables that a change has to look at: what the floor is measured on; none where it cannot be"""
     settled: bool = True
     """whether each save is on disk before the next cell starts, as between cells that a person runs"""
+    what: Literal["costs", "growths", "slowdowns"] = "costs"
+    """the question: times and sizes; bytes added beside bytes changed; how slow the user's own code gets"""
     labels: tuple[str, ...] = ()
     """of the changes, where each is a figure of its own"""
     changed: tuple[int, ...] = ()

@@ -248,6 +248,7 @@ def deltas(scale: float) -> Workload:
             "items": "len(items), sum(leaf.weight for leaf in items)",
             "tagged": "len(tagged), len({id(leaf.label) for leaf in tagged})",
         },
+        what="growths",
         labels=tuple(parts),
         changed=tuple(changed for _, changed in parts.values()),
     )
@@ -287,6 +288,7 @@ def loops(scale: float) -> Workload:
         (LOOPS,),
         tuple(parts.values()) * 3,
         {"acc": "acc"},
+        what="slowdowns",
         labels=tuple(parts) * 3,
     )
 
