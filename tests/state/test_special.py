@@ -469,8 +469,12 @@ def test_modules_come_back_by_name_or_with_their_contents() -> None:
     made = types.ModuleType("made_here")
     shared = [1]
     made.shared = shared  # type: ignore[attr-defined]
-    back = trip(made=made, shared=shared, path=os.path, main=sys.modules["__main__"])
+    attribute = types.ModuleType("attribute")
+    os.attribute = attribute  # type: ignore[attr-defined]
+    back = trip(made=made, shared=shared, path=os.path, main=sys.modules["__main__"], attribute=attribute)
+    del os.attribute  # type: ignore[attr-defined]
     assert back.path is os.path
+    assert back.attribute is attribute
     assert back.main is sys.modules["__main__"]
     assert back.made is not made
     assert back.made.shared is back.shared

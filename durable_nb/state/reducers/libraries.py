@@ -91,14 +91,20 @@ def set_module(target: types.ModuleType, contents: dict[str, Any]) -> None:
     vars(target).update(contents)
 
 
-def _module(value: types.ModuleType) -> Any:
-    if sys.modules.get(value.__name__) is value:
-        return importlib.import_module, (value.__name__,)
+def module(value: types.ModuleType) -> Any:
+    """The reducer of modules: by name; one that the notebook made, by its contents."""
+    name = value.__name__
+    if sys.modules.get(name) is value:
+        return importlib.import_module, (name,)
+    short = name.rpartition(".")[2]
+    for owner, loaded in list(sys.modules.items()):  # modules of extensions may be attributes only
+        if owner != "__main__" and getattr(loaded, "__dict__", {}).get(short) is value:
+            return getattr, (loaded, short)
     contents = {key: held for key, held in vars(value).items() if key != "__builtins__"}
-    return types.ModuleType, (value.__name__,), contents, None, None, set_module
+    return types.ModuleType, (name,), contents, None, None, set_module
 
 
-MODULES: Table = {types.ModuleType: _module}
+MODULES: Table = {types.ModuleType: module}
 
 
 def progress_bars(module: Any) -> Table:
@@ -117,7 +123,7 @@ def ctypes(module: Any) -> Table:
     def array(kind: Any) -> Any:
         element, length = getattr(kind, "_type_", None), getattr(kind, "_length_", 0)
         if element is None or element * length is not kind:
-            return NotImplemented  # a class that was written down
+            return kind.__qualname__  # a class that was written down
         return operator.mul, (element, length)
 
     return {type(module.Array): array}
