@@ -63,6 +63,8 @@ class _Options:
     """variables that cannot come back in a new kernel, and are reported with a reason"""
     needs: tuple[str, ...] = ()
     """packages; where one is missing, the case is skipped with its name"""
+    python: tuple[int, int] = (3, 11)
+    """the oldest Python whose syntax it needs"""
     redo: bool = True
     """whether `mutate` on what was restored leads to `after` again"""
     long: bool = False

@@ -25,8 +25,9 @@ def parameters(groups: Iterable[Path], modes: Sequence[str] = cases.MODES) -> li
         for name, case in cases.load(group).items():
             marks = [pytest.mark.long] if case.long else []
             missing = [package for package in case.needs if importlib.util.find_spec(package) is None]
+            missing += [f"Python {'.'.join(map(str, case.python))}"] if sys.version_info < case.python else []
             if missing:
-                marks.append(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed"))
+                marks.append(pytest.mark.skip(reason=f"{', '.join(missing)} is missing"))
             found += [
                 pytest.param(group, mode, name, phase, marks=marks, id=f"{name}-{phase}-{mode}")
                 for mode in modes

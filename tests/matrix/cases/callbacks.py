@@ -3,6 +3,8 @@
 Each appends 1 to `data`.
 """
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

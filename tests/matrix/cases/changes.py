@@ -1,5 +1,7 @@
 """Changes that a cell makes by ways that its text does not show: each appends 1 to `data`."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """Classes of every kind and their instances: the class is the live one, and all of it works."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

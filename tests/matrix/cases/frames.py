@@ -1,5 +1,7 @@
 """Changes in place in pandas and Arrow objects, and what they share."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """Functions of every kind: they see live globals, hold their state, and run after every restore."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

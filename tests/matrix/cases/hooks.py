@@ -1,5 +1,7 @@
 """Classes that say themselves how they are pickled, and objects that pickle badly."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

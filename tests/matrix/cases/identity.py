@@ -1,5 +1,7 @@
 """Identity and aliasing: who shares what with whom, and goes on sharing it."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

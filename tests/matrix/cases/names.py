@@ -1,5 +1,7 @@
 """Names: bound, shadowed, deleted, many; and every statement that binds one."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

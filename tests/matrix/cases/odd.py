@@ -1,5 +1,7 @@
 """Deep, large, cyclic and lying values."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any
@@ -132,9 +134,9 @@ CASES = (
     plain(
         "many small objects",
         "class P:\n    def __init__(self, i): self.i = i\nps = [P(i) for i in range(10_000)]",
-        "ps[12_000].i = 'x'",
-        "ps[12_000].i == 12_000 and type(ps[0]) is P",
-        "ps[12_000].i == 'x' and ps[-1].i == 9_999",
+        "ps[5_000].i = 'x'",
+        "ps[5_000].i == 5_000 and type(ps[0]) is P",
+        "ps[5_000].i == 'x' and ps[-1].i == 9_999",
     ),
     plain(
         "200,000 objects",
@@ -254,12 +256,10 @@ CASES = (
     ),
     plain(
         "MagicMock",
-        "from unittest.mock import MagicMock\nm = MagicMock(name='m'); m.x.return_value = 5; other = [1]",
-        "other.append(2)",
-        "other == [1]",
-        "other == [1, 2]",
-        reported=("m",),
-        redo=False,
+        "from unittest.mock import MagicMock\nm = MagicMock(name='m'); m.x.return_value = 5; box = [m]",
+        "m.y = [1]; box.append(2)",
+        "box[0] is m and m.x() == 5 and len(box) == 1",
+        "box[0] is m and m.x() == 5 and m.y == [1]",
     ),
     plain(
         "a lazy proxy",

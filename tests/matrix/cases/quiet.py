@@ -1,5 +1,7 @@
 """What only was looked at is not called changed, by the next checkpoint or after a round trip."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any

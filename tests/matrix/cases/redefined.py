@@ -1,5 +1,7 @@
 """Classes and functions that are defined again while what they made lives on."""
 
+# ruff: noqa: E501 - a cell is one string
+
 from __future__ import annotations
 
 from typing import Any
