@@ -69,6 +69,7 @@ class Settings:
     max_block: float = _setting(
         2.0, "an automatic save that would hold up a cell longer is put off", "seconds"
     )
+    max_capture: float = _setting(30.0, "how long pickling one variable may take; 0: no limit", "seconds")
     min_free: int = _setting(10**9, "bytes of the disk that saving leaves free", "bytes")
     max_bytes: int = _setting(
         50 * 10**9, "beyond this the oldest automatic checkpoints of plain cells are removed", "bytes"

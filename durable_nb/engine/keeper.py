@@ -58,6 +58,7 @@ class Keeper:
             lambda: [n for n in visible() if not self.policy.excluded(n)],
             self.pool,
             settings.ambient,
+            settings.max_capture,
         )
         self.execution = uuid4().hex[:12]
         self.parent: str | None = None

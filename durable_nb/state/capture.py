@@ -16,13 +16,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
-from durable_nb.state import access, ambient, pickling, sharing
+from durable_nb.state import access, ambient, pickling, refusals, sharing
+from durable_nb.state.atoms import is_atomic
+from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.explain import path_to_refusal
 from durable_nb.state.fingerprint import Fingerprints, address
 from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
 
 _SMALL_ATOM = 4096
+_SEARCH = 1.0
+"""Seconds for one try in the search for what refuses to be pickled."""
 
 
 @contextmanager
@@ -45,6 +49,7 @@ class Capture:
         visible: gives the names that are the user's.
         pool: where copies go.
         kinds: the kinds of ambient state to keep.
+        seconds: how long pickling one component may take; 0 is no limit.
     """
 
     def __init__(
@@ -53,9 +58,11 @@ class Capture:
         visible: Callable[[], Iterable[str]],
         pool: Pool,
         kinds: Iterable[str] = tuple(ambient.KINDS),
+        seconds: float = 0,
     ) -> None:
         self.space = space
         self.visible = visible
+        self.seconds = seconds
         self._watch = ambient.Watch(kinds)
         self.live: dict[str, Live] = {}
         self._bindings: dict[str, int] = {}
@@ -170,7 +177,7 @@ class Capture:
         return {n for n in reached if n in values and (n not in self.live or self.live[n].atom is None)}
 
     def _groups(self, names: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
-        atoms = [n for n in names if sharing.is_atomic(values[n])]
+        atoms = [n for n in names if is_atomic(values[n])]
         rest = {n: values[n] for n in sorted(names.difference(atoms))}
         groups: list[tuple[str, ...]] = [(n,) for n in sorted(atoms)]
         for name, value in list(rest.items()):
@@ -188,49 +195,49 @@ class Capture:
         if isinstance(made, Live):
             return [made]
         if len(names) == 1:
-            refused = self._unsaved(names[0], values[names[0]], made)
-            refused.seconds = time.perf_counter() - start
-            return [refused]
-        errors = {name: self._refusal(values[name], name) for name in names}
-        good = {name: values[name] for name, error in errors.items() if error is None}
-        found = [self._unsaved(n, values[n], e) for n, e in errors.items() if e is not None]
+            lost = self._unsaved(names[0], values[names[0]], made)
+            lost.seconds = time.perf_counter() - start
+            return [lost]
+        refused = {name: self._refusal(values[name], name) for name in names}
+        good = {name: values[name] for name, refusal in refused.items() if refusal is None}
+        found = [self._unsaved(n, values[n], r) for n, r in refused.items() if r is not None]
         if good:
             kept = self._try(good, limit)
             found += [kept] if isinstance(kept, Live) else [self._unsaved(n, values[n], kept) for n in good]
         return found
 
-    def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | BaseException:
+    def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | _Refusal:
         start = time.perf_counter()
         try:
-            dumped = pickling.dump_values(values, self.space)
+            dumped = within(self.seconds, lambda: pickling.dump_values(values, self.space))
             live = self._hashed(values, dumped, limit)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return error
+            return _Refusal(error)
         live.seconds = time.perf_counter() - start
         if len(values) == 1:
             live.atom = _atom(*values.values())
         return live
 
-    def _refusal(self, value: Any, name: str) -> BaseException | None:
+    def _refusal(self, value: Any, name: str) -> _Refusal | None:
         try:
-            pickling.dump_values({name: value}, self.space)
+            within(_SEARCH, lambda: pickling.dump_values({name: value}, self.space))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return error
+            return _Refusal(error)
         return None
 
-    def _unsaved(self, name: str, value: Any, error: BaseException) -> Live:
+    def _unsaved(self, name: str, value: Any, refusal: _Refusal) -> Live:
         before = self.live.get(name)
-        if isinstance(error, _PutOffError):
-            reason = str(error)
+        if refusal.final:
+            reason = refusal.reason
         elif before is not None and before.unsaved is not None and name not in self._rebound:
             reason = before.unsaved  # said already; the search would cost as much after every cell
         else:
-            path = path_to_refusal(name, value, lambda v: self._refusal(v, name))
-            reason = f"{path}: {_first_line(error)}"
+            path, inner = path_to_refusal(name, value, lambda v: self._refusal(v, name) is not None)
+            reason = f"{path}: {refusals.reason(inner) or refusal.reason}"
         live = Live((name,), {name: _type_name(value)}, unsaved=reason)
         if before is None or before.unsaved is None:
             self._snapshot.unsaved.append(live)
@@ -366,20 +373,22 @@ class _PutOffError(Exception):
 
 def _atom(value: Any) -> Any:
     """The value itself, where remembering it is cheaper than looking at its bytes again."""
-    return value if sharing.is_atomic(value) and sys.getsizeof(value, 0) <= _SMALL_ATOM else None
+    return value if is_atomic(value) and sys.getsizeof(value, 0) <= _SMALL_ATOM else None
 
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return (
-        kind.__qualname__
-        if kind.__module__ in ("builtins", "__main__")
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    module = kind.__module__
+    own = module in ("builtins", "__main__") or type(module) is not str
+    return kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0] or "it cannot be pickled"
-    if isinstance(error, pickle.PicklingError | TypeError | AttributeError | ValueError):
-        return text
-    return f"{type(error).__name__}: {text}"
+class _Refusal:
+    """Why a value was not pickled: never the error itself, which would keep the value alive."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.final = isinstance(error, _PutOffError | ExpiredError)
+        text = str(error).strip().partition("\n")[0]
+        plain = isinstance(error, pickle.PicklingError | TypeError | AttributeError | ValueError)
+        said = text or "it cannot be pickled"
+        self.reason = said if plain or self.final else f"{type(error).__name__}: {text}"

@@ -6,27 +6,31 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from durable_nb.state.refusals import reason
+
 _DEPTH = 12
 _SECONDS = 1.0
 
 
-def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], BaseException | None]) -> str:
-    """`df.attrs['conn'].socket`: the innermost part that refuses to be pickled, as an expression.
+def path_to_refusal(name: str, value: Any, refuses: Callable[[Any], bool]) -> tuple[str, Any]:
+    """`df.attrs['conn'].socket`: the innermost part that refuses to be pickled, as an expression; and it.
 
-    `refuses(value)` tries to pickle a value and returns the error, if any. Gives up after a second.
+    `refuses(value)` tries to pickle a value. Ends at what is known to refuse, and after a second.
     """
     deadline = time.monotonic() + _SECONDS
     path = name
     for _ in range(_DEPTH):
+        if reason(value) is not None:
+            break
         for step, child in _children(value):
             if time.monotonic() > deadline:
-                return path
-            if refuses(child) is not None:
+                return path, value
+            if refuses(child):
                 path, value = path + step, child
                 break
         else:
-            return path
-    return path
+            break
+    return path, value
 
 
 def _attributes(value: Any) -> dict[Any, Any]:

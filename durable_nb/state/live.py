@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from durable_nb.model import Component, Piece
-from durable_nb.state.pickling import PYTHON
+from durable_nb.state.functions import PYTHON
 
 
 def is_pseudo(name: str) -> bool:

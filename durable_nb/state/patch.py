@@ -115,4 +115,4 @@ def _is_of(obj: Any, arrays: set[int]) -> bool:
 
 def _pickles_as_attributes(kind: type) -> bool:
     own = any(getattr(kind, hook) is not getattr(object, hook) for hook in _HOOKS)
-    return not (own or kind in copyreg.dispatch_table or kind in special.REDUCERS)
+    return not (own or kind in copyreg.dispatch_table or kind in special.reducers())

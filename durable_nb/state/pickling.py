@@ -18,7 +18,6 @@ import copyreg
 import dataclasses
 import functools
 import io
-import marshal
 import pickle
 import sys
 import threading
@@ -30,18 +29,15 @@ from typing import Any
 
 import cloudpickle.cloudpickle as cp
 
-from durable_nb.state import access, classes, framing, source, special
+from durable_nb.state import access, classes, framing, functions, instances, special
 from durable_nb.state.arrays import array_reduce
 from durable_nb.state.classes import in_notebook
+from durable_nb.state.functions import interned
 
 DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
 """What can be a definition, where the notebook binds it to its own name."""
 
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-"""The Python that compiled code belongs to: bytecode does not outlive a minor version."""
-
 Namespace = MutableMapping[str, Any]
-_TYPE_SUBCLASS = 1 << 31
 
 
 @dataclasses.dataclass(slots=True)
@@ -76,10 +72,14 @@ def resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
 
 def is_definition(name: str, value: Any) -> bool:
     """Whether a variable is a function or class bound to its own name at top level."""
-    return issubclass(type(value), DEFINITIONS) and in_notebook(value) and value.__qualname__ == name
+    return (
+        issubclass(type(value), DEFINITIONS)
+        and in_notebook(value)
+        and getattr(value, "__qualname__", None) == name
+    )
 
 
-# The functions that a stream may call. Four of them mean something to one namespace only: the
+# Functions that a stream calls. These mean something to one namespace, or to one stream, only: the
 # unpickler puts its own methods in their place.
 
 
@@ -107,52 +107,12 @@ def cell(key: int) -> Any:
     return _outside(key)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Foreign:
-    """Stands for compiled code of another Python, whose text is not known."""
-
-    python: str
-    qualname: str
+def block(values: Any, places: Any, dimensions: int, key: int) -> Any:
+    """A block of a frame; blocks of one key know that they share memory, and copy before they write."""
+    return _outside(values, places, dimensions, key)
 
 
-def code(python: str, data: bytes, text: str | None, qualname: str, line: int) -> types.CodeType | Foreign:
-    """Rebuild a code object; under another Python minor version, from its text."""
-    if text is not None:
-        source.remember(text)
-    if python == PYTHON:
-        return marshal.loads(data)  # type: ignore[no-any-return]
-    if text is not None:
-        found = source.compiled(text, qualname, line)
-        if found is not None:
-            return found
-    return Foreign(python, qualname)
-
-
-def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any], _misses: int) -> Any:
-    """A function under `functools.lru_cache`, its cache empty."""
-    made = functools.lru_cache(**parameters)(wrapped)
-    vars(made).update(attributes)
-    return made
-
-
-def set_cell(target: types.CellType, contents: tuple[Any, ...]) -> None:
-    """Fill a closure cell, once it and what refers to it exist."""
-    if contents:
-        target.cell_contents = contents[0]
-
-
-def set_function(target: types.FunctionType, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Give a function its closure's contents, defaults and attributes."""
-    attributes, slots = state
-    for cell_, contents in slots.pop("closure"):
-        set_cell(cell_, contents)
-    target.__globals__.update(slots.pop("scope", ()))
-    for key, value in slots.items():
-        setattr(target, key, value)
-    target.__dict__.update(attributes)
-
-
-_CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell"})
+_CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
 
 
 class _Reducing:
@@ -169,11 +129,13 @@ class _Reducing:
         self._own = frozenset(names)
         self._space = space
         self._cells: dict[int, int] = {}
+        self._shared: dict[int, int] = {}
+        self._handlers: dict[type, Callable[[Any], Any] | None] = {types.FunctionType: self._function_reduce}
         self.refs: set[str] = set()
         self.mentions: set[str] = set()
         self.outside: str | None = None
         table: dict[Any, Any] = {
-            types.CodeType: _code_reduce,
+            types.CodeType: functions.code_reduce,
             type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
             types.CellType: self._cell_reduce,
             types.ModuleType: self._module_reduce,
@@ -187,21 +149,32 @@ class _Reducing:
         self.dispatch_table: Any = {
             **copyreg.dispatch_table,
             **cp.Pickler._dispatch_table,
-            **special.REDUCERS,
+            **special.reducers(),
             **table,
         }
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
-        if kind is types.FunctionType:
-            return self._function_reduce(obj)
-        if kind.__flags__ & _TYPE_SUBCLASS:
-            return self._class_reduce(obj)
-        return NotImplemented
+        try:
+            reduce = self._handlers[kind]
+        except KeyError:
+            reduce = self._handlers[kind] = self._handler(kind)
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def _handler(self, kind: type) -> Callable[[Any], Any] | None:
+        """How objects of a class are reduced, where it is not by plain pickle or the dispatch table."""
+        if kind in self.dispatch_table:
+            return None
+        if issubclass(kind, type):
+            return self._class_reduce
+        internals = sys.modules.get("pandas._libs.internals")
+        if internals is not None and issubclass(kind, internals.Block):
+            return self._block_reduce
+        return instances.handler(kind)
 
     def _reference(self, obj: Any) -> Any:
         """A reference by name to a definition of the notebook, where `obj` is one."""
-        qualname = obj.__qualname__
+        qualname = getattr(obj, "__qualname__", "")
         root = qualname.partition(".")[0]
         if root in self._own or resolve(self._space, qualname) is not obj:
             return None
@@ -235,35 +208,24 @@ class _Reducing:
             self.outside = self.outside or access.leads_outside(obj)
             return NotImplemented
         else:
-            module = _module_of(obj)
-        cells = obj.__closure__ or ()
-        slots: dict[str, Any] = {
-            "closure": tuple((c, _contents(c)) for c in cells),
-            "__defaults__": obj.__defaults__,
-            "__kwdefaults__": obj.__kwdefaults__,
-            "__annotations__": obj.__annotations__,
-            "__module__": _interned(obj.__module__),
-            "__qualname__": _interned(obj.__qualname__),
-            "__doc__": obj.__doc__,
-        }
+            module = functions.module_of(obj)
+        slots = functions.slots(obj)
         if not module:
             # Made by a library in a namespace of its own, as `collections.namedtuple` does.
             used = access.of_code(obj.__code__) | {"__name__"}
             slots["scope"] = {k: v for k, v in obj.__globals__.items() if k in used}
-        if hasattr(obj, "__type_params__"):
-            slots["__type_params__"] = obj.__type_params__
-        keys = tuple(self._cell_key(c) for c in cells)
-        args = (obj.__code__, _interned(obj.__name__), keys, _interned(module))
-        return function, args, (dict(obj.__dict__), slots), None, None, set_function
+        keys = tuple(self._cell_key(c) for c in obj.__closure__ or ())
+        args = (obj.__code__, interned(obj.__name__), keys, interned(module))
+        return function, args, (dict(obj.__dict__), slots), None, None, functions.set_function
 
     def _cached_reduce(self, obj: Any) -> Any:
         if in_notebook(obj):
-            # How often it was missed tells whether its cache, which is not kept, is of another time.
-            return self._reference(obj) or (
-                cached,
-                (obj.__wrapped__, obj.cache_parameters(), dict(vars(obj)), obj.cache_info().misses),
-            )
-        return obj.__reduce__()
+            return self._reference(obj) or functions.cached_reduce(obj)
+        return obj.__reduce__() if hasattr(obj, "__qualname__") else functions.cached_reduce(obj)
+
+    def _block_reduce(self, obj: Any) -> Any:
+        _, (values, places, dimensions) = obj.__reduce__()
+        return block, (values, places, dimensions, self._shared.setdefault(id(obj.refs), len(self._shared)))
 
     def _module_reduce(self, obj: types.ModuleType) -> Any:
         self.outside = self.outside or access.leads_outside(obj)
@@ -277,7 +239,7 @@ class _Reducing:
         return self._cells.setdefault(id(obj), len(self._cells))
 
     def _cell_reduce(self, obj: types.CellType) -> Any:
-        return cell, (self._cell_key(obj),), _contents(obj), None, None, set_cell
+        return cell, (self._cell_key(obj),), functions.contents(obj), None, None, functions.set_cell
 
 
 class _Pickler(_Reducing, pickle.Pickler):
@@ -303,49 +265,6 @@ _DEEP = 1_500_000
 
 _STACK = 1 << 30
 """Bytes of address space for their C stack: some calls in `pickle` still use it."""
-
-
-def _module_of(obj: types.FunctionType) -> str:
-    """The module whose namespace a function's globals are; "" where they are no module's."""
-    name = obj.__globals__.get("__name__", "")
-    module = sys.modules.get(name)
-    return name if module is not None and vars(module) is obj.__globals__ else ""
-
-
-def _contents(obj: types.CellType) -> tuple[Any, ...]:
-    try:
-        return (obj.cell_contents,)
-    except ValueError:  # empty
-        return ()
-
-
-def _code_reduce(obj: types.CodeType) -> Any:
-    found = source.statement(obj)
-    if found is None:
-        return code, (
-            PYTHON,
-            _marshalled(source.relocated(obj, "<durable_nb>", 0)),
-            None,
-            _interned(obj.co_qualname),
-            1,
-        )
-    text, first = found
-    moved = source.relocated(obj, source.file_name(text), first - 1)
-    return code, (PYTHON, _marshalled(moved), text, _interned(moved.co_qualname), moved.co_firstlineno)
-
-
-def _interned(value: Any) -> Any:
-    """One object for equal names: the memo goes by identity, and equal code must give equal bytes."""
-    if type(value) is dict:
-        return {_interned(k): sys.intern(v) if type(v) is str else v for k, v in value.items()}
-    return sys.intern(value) if type(value) is str else value
-
-
-def _marshalled(obj: types.CodeType) -> bytes:
-    try:
-        return marshal.dumps(obj, 2)  # no back references: equal code gives equal bytes
-    except ValueError:  # a constant that only newer versions know
-        return marshal.dumps(obj)
 
 
 class _Whole:
@@ -407,6 +326,7 @@ class _Unpickler(pickle.Unpickler):
         self._space = space
         self._staged = ChainMap(dict(staged), space)
         self._cells: dict[int, types.CellType] = {}
+        self._shared: dict[int, Any] = {}
         self._classes: list[type] = []
         self._stubs: dict[int, str] = {}
         """functions whose code is of another Python, with what to say"""
@@ -442,17 +362,25 @@ class _Unpickler(pickle.Unpickler):
     def _cell(self, key: int) -> types.CellType:
         return self._cells.setdefault(key, types.CellType())
 
+    def _block(self, values: Any, places: Any, dimensions: int, key: int) -> Any:
+        made = sys.modules["pandas._libs.internals"]._unpickle_block(values, places, dimensions)
+        refs = self._shared.setdefault(key, made.refs)
+        if refs is not made.refs:
+            made.refs = refs
+            refs.add_reference(made)
+        return made
+
     def _make(self, *args: Any) -> type:
         self._classes.append(classes.make(*args))
         return self._classes[-1]
 
     def _function(
-        self, code_: types.CodeType | Foreign, name: str, cells: tuple[int, ...], module: str
+        self, code: types.CodeType | functions.Foreign, name: str, cells: tuple[int, ...], module: str
     ) -> Any:
-        if isinstance(code_, Foreign):
+        if isinstance(code, functions.Foreign):
             stub = types.FunctionType(_nothing.__code__, {}, name)
             self._stubs[id(stub)] = (
-                f"`{code_.qualname}` was compiled by Python {code_.python}, and its text is not known: "
+                f"`{code.qualname}` was compiled by Python {code.python}, and its text is not known: "
                 "run its cell"
             )
             return stub
@@ -462,7 +390,7 @@ class _Unpickler(pickle.Unpickler):
         elif module != "__main__":
             __import__(module)
             scope = vars(sys.modules[module])
-        return types.FunctionType(code_, scope, name, None, tuple(self._cell(k) for k in cells) or None)
+        return types.FunctionType(code, scope, name, None, tuple(self._cell(k) for k in cells) or None)
 
 
 def _nothing() -> None:
