@@ -45,6 +45,9 @@ LIVE = ("made", "back", "undo", "again", "forth", "redo")
 """Phases in the kernel where it was made: cells and checks themselves; recover before, undo, recover before
 again, recover after; the `mutate` cells once more, run on what came back."""
 
+BRIEF = ("made", "back", "forth")
+"""What shows whether a change was seen."""
+
 KILLED = ("killed", "killed back", "killed forth", "killed redo")
 """Phases in a new kernel, after SIGKILL: the extension is loaded, which brings after back; recover before;
 recover after; recover before and run the `mutate` cells once more."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,28 @@ import groups
 def matrix(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Path, str], groups.Outcomes]]:
-    """Outcomes of a group in one mode; its processes run once, for the cases that were selected."""
-    selected: dict[tuple[Path, str], dict[str, None]] = {}
+    """Outcomes of a group in one mode; its processes run once, for what was selected, two at a time."""
+    selected: dict[tuple[Path, str], dict[str, list[str]]] = {}
     for item in request.session.items:
         asked = getattr(getattr(item, "callspec", None), "params", {})
-        if "phase" in asked:
-            selected.setdefault((asked["group"], asked["mode"]), {})[asked["case"]] = None
+        if "phase" in asked and not item.get_closest_marker("skip"):
+            cases = selected.setdefault((asked["group"], asked["mode"]), {})
+            cases.setdefault(asked["case"], []).append(asked["phase"])
     with ThreadPoolExecutor(2) as pool:
         begun = {
-            (group, mode): pool.submit(
-                groups.run, group, mode, list(names), tmp_path_factory.mktemp(f"{group.stem}-{mode}")
-            )
-            for (group, mode), names in selected.items()
+            (group, mode): [
+                pool.submit(groups.run, group, mode, part, tmp_path_factory.mktemp(f"{group.stem}-{mode}"))
+                for part in groups.chunks(wanted)
+            ]
+            for (group, mode), wanted in selected.items()
         }
-        yield lambda group, mode: begun[group, mode].result()
+
+        @cache
+        def outcomes(group: Path, mode: str) -> groups.Outcomes:
+            found = groups.Outcomes()
+            for part in begun[group, mode]:
+                found.update(part.result())
+            return found
+
+        yield outcomes
         pool.shutdown(cancel_futures=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGALRM
+from subprocess import PIPE
 from typing import Any
 
 import case as cases
@@ -18,8 +19,16 @@ import pytest
 RUNNER = Path(__file__).with_name("runner.py")
 
 
+CHUNK = 150
+"""The most cases of one process."""
+
+
 def parameters(groups: Iterable[Path], modes: Sequence[str] = cases.MODES) -> list[Any]:
-    """For `parametrize(("group", "mode", "case", "phase"), ...)`: every case in every phase."""
+    """For `parametrize(("group", "mode", "case", "phase"), ...)`: every case in every phase.
+
+    How cells are looked at shows in what was kept, not in how it is brought back: with partial scans, phases
+    beyond `BRIEF` are for `-m long`.
+    """
     found = []
     for group in groups:
         for name, case in cases.load(group).items():
@@ -28,11 +37,13 @@ def parameters(groups: Iterable[Path], modes: Sequence[str] = cases.MODES) -> li
             missing += [f"Python {'.'.join(map(str, case.python))}"] if sys.version_info < case.python else []
             if missing:
                 marks.append(pytest.mark.skip(reason=f"{', '.join(missing)} is missing"))
-            found += [
-                pytest.param(group, mode, name, phase, marks=marks, id=f"{name}-{phase}-{mode}")
-                for mode in modes
-                for phase in case.phases
-            ]
+            for mode in modes:
+                for phase in case.phases:
+                    brief = mode == "user" or phase in cases.BRIEF or case.long
+                    more = marks if brief else [*marks, pytest.mark.long]
+                    found.append(
+                        pytest.param(group, mode, name, phase, marks=more, id=f"{name}-{phase}-{mode}")
+                    )
     return found
 
 
@@ -49,69 +60,80 @@ class Outcomes:
         line = self.phases.get((case, phase))
         if line is None:
             made = self.phases.get((case, "made"), {}).get("why")
-            where = "killed" if phase in (*cases.KILLED, "killed quiet") else "live"
+            where = "killed" if phase.startswith("killed") else "live"
             ended = self.ended.get((case, where)) or self.ended.get((case, "live"))
             pytest.fail(f"did not come to it: {ended or made or 'no line of it'}", pytrace=False)
         if line["why"]:
             pytest.fail(line["why"], pytrace=False)
 
+    def update(self, other: Outcomes) -> None:
+        """Add those of other cases."""
+        self.phases |= other.phases
+        self.ended |= other.ended
 
-def run(group: Path, mode: str, names: Sequence[str], folder: Path) -> Outcomes:
-    """Run cases of a group: live, then, each process killed, in new ones."""
+
+def chunks(wanted: Mapping[str, Sequence[str]]) -> list[dict[str, Sequence[str]]]:
+    """Parts of about equal size."""
+    count = -(-len(wanted) // CHUNK)
+    items = list(wanted.items())
+    return [dict(items[i::count]) for i in range(count)]
+
+
+def run(group: Path, mode: str, wanted: Mapping[str, Sequence[str]], folder: Path) -> Outcomes:
+    """Run cases of a group, name -> phases: live, then, each process killed, in new ones."""
     outcomes = Outcomes()
-    left = list(names)
+    left: Mapping[str, Any] = wanted
     attempt = 0
     while left:
-        place = folder / str(attempt)
-        place.mkdir(parents=True)
-        points: dict[str, Any] = {}
-        at = _process("live", group, place, mode, left, outcomes, points)
-        again = dict(points)
+        process = _Process(group, mode, folder / str(attempt), outcomes)
+        left, points = process.run("live", left), process.points
+        again: Mapping[str, Any] = {
+            name: {**point, "phases": list(wanted[name])}
+            for name, point in points.items()
+            if any(phase.startswith("killed") for phase in wanted[name])
+        }
         while again:
-            stuck = _process("killed", group, place, mode, again, outcomes, {})
-            done = list(again) if stuck is None else list(again)[: list(again).index(stuck) + 1]
-            again = {name: point for name, point in again.items() if name not in done}
-        left = [] if at is None else left[left.index(at) + 1 :]
+            again = process.run("killed", again)
         attempt += 1
     return outcomes
 
 
-def _process(
-    kind: str, group: Path, folder: Path, mode: str, asked: Any, outcomes: Outcomes, points: dict[str, Any]
-) -> str | None:
-    """Run one process until it is done, and kill it. Returns the case that it died of, if it did."""
-    command = [sys.executable, str(RUNNER), kind, str(group), str(folder), mode]
-    with (folder / f"{kind}.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process:
-        process.stdin.write(json.dumps(asked) + "\n")
-        process.stdin.flush()
-        begun = list(asked)[:1]
-        for line in _lines(process.stdout):
-            if "done" in line:
-                process.kill()
-                return None
-            if "point" in line:
-                points[line["case"]] = line["point"]
-            elif "next" in line:
-                begun = [line["next"]]
-            else:
-                outcomes.phases[line["case"], line["phase"]] = line
-    return _died(process, kind, begun[0], folder, outcomes)
+class _Process:
+    """Runs cases in one process after another, in one folder."""
 
+    def __init__(self, group: Path, mode: str, folder: Path, outcomes: Outcomes) -> None:
+        self.group, self.mode, self.folder, self.outcomes = group, mode, folder, outcomes
+        self.points: dict[str, dict[str, Any]] = {}
+        """where the cases stood that can be brought back"""
+        folder.mkdir(parents=True)
 
-def _died(process: subprocess.Popen[str], kind: str, at: str, folder: Path, outcomes: Outcomes) -> str:
-    code = process.returncode
-    how = "it took too long" if code == -signal.SIGALRM else f"its process ended with {code}"
-    said = (folder / f"{kind}.log").read_text(errors="replace").splitlines()[-8:]
-    outcomes.ended[at, kind] = "\n".join([how, *said])
-    return at
-
-
-def _lines(stream: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for line in stream:
-        yield json.loads(line)
+    def run(self, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Run one process until it is done, and kill it. Returns what it did not come to, if it died."""
+        command = [sys.executable, str(RUNNER), kind, str(self.group), str(self.folder), self.mode]
+        log = self.folder / f"{kind}.log"
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                command, stdin=PIPE, stdout=PIPE, stderr=errors, text=True, cwd=self.folder
+            )
+        left = dict(asked)
+        at: str | None = None
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            for line in map(json.loads, process.stdout):
+                if "done" in line:
+                    process.kill()
+                    return {}
+                if "next" in line:
+                    at = line["next"]
+                    del left[at]
+                elif "point" in line:
+                    self.points[line["case"]] = line["point"]
+                else:
+                    self.outcomes.phases[line["case"], line["phase"]] = line
+        how = "it took too long" if process.returncode == -SIGALRM else f"it ended with {process.returncode}"
+        told = "\n".join([how, *log.read_text(errors="replace").splitlines()[-8:]])
+        self.outcomes.ended.update({(name, kind): told for name in ([at] if at else asked)})
+        return left if at else {}

@@ -1,7 +1,7 @@
 """The process that runs a group's cases in one shell: `runner.py live|killed GROUP FOLDER MODE < names`.
 
-Reads the names of cases (a JSON list; when `killed`, an object with where each stood), prints a JSON line for
-each phase of each case, then waits to be killed. A case that takes too long ends the process by SIGALRM.
+Reads a JSON object, name of a case -> its phases (when `killed`: where it stood), prints a JSON line for each
+phase of each case, then waits to be killed. A case that takes too long ends the process by SIGALRM.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from durable_nb.shell import extension
 
 _RAISES = "# raises"
 _BETWEEN = "# between"
+_NEEDS = {"undo": "back", "redo": "again", "killed quiet": "killed forth"}
+"""Phases that go on where another one ended."""
 
 
 class Runner:
@@ -42,6 +44,8 @@ class Runner:
         self.folder = folder
         self.at = ""
         """the case under way"""
+        self.wanted: set[str] = set()
+        """its phases"""
         self.clean = set(self.names())
         self.path = list(sys.path)
 
@@ -55,7 +59,9 @@ class Runner:
         print(json.dumps(line), file=self.out, flush=True)
 
     def phase(self, name: str, work: Callable[[], Any]) -> bool:
-        """Do the work of a phase and report how it went."""
+        """Do the work of a phase, if it is wanted, and report how it went."""
+        if name not in self.wanted:
+            return True
         started = time.perf_counter()
         try:
             told = work()
@@ -145,11 +151,9 @@ class Runner:
         self.phase("back", lambda: moved(lambda: session.recover(points["before"]), case.before))
         self.phase("undo", lambda: moved(session.undo, case.after))
         self.phase("again", lambda: moved(lambda: session.recover(points["before"]), case.before))
-        if case.redo:
-            self.phase("redo", redo)
+        self.phase("redo", redo)
         self.phase("forth", lambda: moved(lambda: session.recover(points["after"]), case.after))
-        if case.unchanged:
-            self.phase("quiet", lambda: self.quiet(case, points["before"], points["after"]))
+        self.phase("quiet", lambda: self.quiet(case, points["before"], points["after"]))
         session.settle()
 
     def quiet(self, case: Case, first: int, last: int) -> None:
@@ -169,7 +173,6 @@ class Runner:
             return result
 
         def loaded() -> None:
-            self.begin(point["place"])
             if not case.reported:
                 self.check(case.after, None, fresh=True)
             result = moved("after", case.after)
@@ -187,13 +190,12 @@ class Runner:
             self.cells(case.mutate)
             self.check(case.after, None, fresh=True)
 
+        self.begin(point["place"])
         self.phase("killed", loaded)
         self.phase("killed back", lambda: moved("before", case.before) and None)
         self.phase("killed forth", lambda: moved("after", case.after) and None)
-        if case.unchanged:
-            self.phase("killed quiet", quiet)
-        if case.redo:
-            self.phase("killed redo", redo)
+        self.phase("killed quiet", quiet)
+        self.phase("killed redo", redo)
 
 
 def _failed_line(text: str, scratch: dict[str, Any], error: AssertionError) -> str:
@@ -239,6 +241,8 @@ def main(kind: str, group: str, folder: str, mode: str) -> None:
         runner = Runner(shell, out, Path(folder))
         for number, item in enumerate(asked):
             runner.at = item
+            runner.wanted = {"made", *(asked[item] if kind == "live" else asked[item]["phases"])}
+            runner.wanted |= {first for then, first in _NEEDS.items() if then in runner.wanted}
             runner.say(next=item)
             signal.alarm(known[item].seconds)
             if kind == "live":
