@@ -180,9 +180,16 @@ def _steps(
                 if whole and segment.summary is not None and _fits(segment.summary.bases, head.bases):
                     steps.append(segment)
                     continue
-                here = [n for n in numbers if n <= head.record.number]
+                here = [n for n in numbers if n in here or _may_hold(segment, n, head)]
         steps.extend(here)
     return steps, problems
+
+
+def _may_hold(segment: Segment, number: int, head: Entry) -> bool:
+    """Also where it cannot be read: then that is said."""
+    if number > head.record.number:
+        return False
+    return segment.epoch(number) in {None, bisect.bisect_right(head.bases, number)}
 
 
 def _fits(bases: tuple[int, ...], later: tuple[int, ...]) -> bool:

@@ -32,10 +32,11 @@ def compact(files: RecordFiles, history: History) -> bool:
         # What a stale writer left is not in the segment, and nobody looks at it.
         if number <= settled and epoch == bisect_right(history.bases, number):
             loose.setdefault(index_of(number), []).append(number)
-    for index in sorted(loose):
-        if numbers_of(index)[-1] <= settled:
-            return _compact(files, history, index, sorted(loose[index]), exists=index in listing.segments)
-    return False
+    due = (index for index in sorted(loose) if numbers_of(index)[-1] <= settled)
+    return any(
+        _compact(files, history, index, sorted(loose[index]), exists=index in listing.segments)
+        for index in due
+    )
 
 
 def _settled(files: RecordFiles, history: History) -> int:

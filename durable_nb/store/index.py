@@ -139,7 +139,8 @@ class PackIndex:
 
     def _load(self, pack: str, group: int, rows: list[tuple[int, str]]) -> list[tuple[str, memoryview | str]]:
         try:
-            table = self._file(pack).read_row_group(group, ["codec", "size", "data"], use_threads=False)
+            with self._lock:
+                table = self._file(pack).read_row_group(group, ["codec", "size", "data"], use_threads=False)
             codecs, sizes = table["codec"].to_pylist(), table["size"].to_pylist()
             stored = table["data"].chunk(0)
         except (StoreError, NotFoundError):

@@ -90,6 +90,11 @@ class History:
         """The number of the first record of each epoch that has one."""
         return self._head.bases if self._head else ()
 
+    @property
+    def compacted(self) -> int:
+        """The newest number that was compacted: a record that is published below it is never read."""
+        return self._listing.compacted
+
     @cached_property
     def head_problems(self) -> list[str]:
         """Those problems that can be told without reading all records."""

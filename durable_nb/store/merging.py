@@ -6,6 +6,7 @@ the checkpoints for this: a pack goes once all of its chunks are in others.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -25,13 +26,16 @@ _GRACE = 5.0
 
 
 def small_packs(contents: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Those whose chunks are less than a MiB, smallest first, where there are many; else none."""
-    sizes = {pack: sum(chunks.values()) for pack, chunks in contents.items()}
-    small = sorted((pack for pack, size in sizes.items() if size < _SMALL), key=lambda p: (sizes[p], p))
+    """Those to merge: of less than a MiB, smallest first, where there are many; else none."""
+    sizes = sorted((sum(chunks.values()), pack) for pack, chunks in contents.items())
+    total = itertools.accumulate(size for size, _ in sizes)
+    small = [p for (size, p), so_far in zip(sizes, total, strict=True) if size < _SMALL and so_far < _AT_ONCE]
     return small if len(small) >= MANY else []
 
 
-def merge(repository: Repository, grace: float = _GRACE, sleep: Callable[[float], None] = time.sleep) -> int:
+def merge(
+    repository: Repository, grace: float = _GRACE, sleep: Callable[[float], object] = time.sleep
+) -> int:
     """Merge the small packs if there are many; returns how many were deleted.
 
     Args:
@@ -49,14 +53,10 @@ def merge(repository: Repository, grace: float = _GRACE, sleep: Callable[[float]
         contents = {pack: chunks for pack, chunks in index.contents().items() if pack not in avoid}
         wanted: dict[str, list[str]] = {}
         seen: set[str] = set()
-        held = 0
         for pack in small_packs(contents):
-            held += sum(contents[pack].values())
-            if held > _AT_ONCE:
-                break
             wanted[pack] = [digest for digest in contents[pack] if digest not in seen]
             seen.update(contents[pack])
-        doomed, _ = copy(repository, wanted) if len(wanted) >= MANY else (set[str](), 0)
+        doomed, _ = copy(repository, wanted) if wanted else (set[str](), 0)
     finally:
         objects.delete(copying.key)
     if not doomed:

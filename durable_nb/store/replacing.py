@@ -54,7 +54,7 @@ def delete(
     repository: Repository,
     doomed: set[str],
     grace: float,
-    sleep: Callable[[float], None],
+    sleep: Callable[[float], object],
     needed: Callable[[], set[str]] | None = None,
 ) -> tuple[set[str], int]:
     """Condemn packs, and delete those whose chunks are elsewhere or not needed.

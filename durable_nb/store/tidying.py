@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ class Tidying:
         self._spans: dict[str, int] = {}
         self._packs = 0
         self._thread: threading.Thread | None = None
+        self._hurry = threading.Event()
 
     def follow(self, writer: Writer) -> None:
         """Do what is due since the last look. Returns at once."""
@@ -37,12 +39,16 @@ class Tidying:
             name="durable_nb tidying",
             daemon=True,
         )
+        # A thread that the end of the process catches inside of Arrow brings it down.
+        atexit.register(self.finish)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Return when nothing is being tidied."""
+    def finish(self, timeout: float = 1.0) -> None:
+        """Return when nothing is being tidied, or after so many seconds."""
+        self._hurry.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout)
+        self._hurry.clear()
 
     def _run(self, execution: str, spans: int, full: bool, many: bool) -> None:
         # What is in the way is for `verify` to say; it is tried again when there is more to do.
@@ -54,5 +60,6 @@ class Tidying:
                 self._spans[execution] = spans
         if many:
             with contextlib.suppress(DurableError, OSError):
-                merge(self._repository)
+                merge(self._repository, sleep=self._hurry.wait)
             self._packs = self._repository.packs.count
+        atexit.unregister(self.finish)

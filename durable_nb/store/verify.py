@@ -49,7 +49,8 @@ def _packs(repository: Repository, index: PackIndex) -> Iterator[str]:
             continue
         if f"packs/{digest_of(data)[:32]}.parquet" != pack:
             yield f"{pack} is damaged: its bytes are not those that it is named after"
-        yield from index.damages(pack)
+        with contextlib.suppress(NotFoundError):
+            yield from index.damages(pack)
 
 
 def _execution(files: RecordFiles, index: PackIndex, name: str) -> Iterator[str]:

@@ -76,7 +76,8 @@ class Writer:
     ) -> None:
         self.execution = execution
         self.epoch = epoch.number
-        self.number = history.head.number if history and history.head else 0
+        # Where what was compacted is lost, its numbers stay taken.
+        self.number = max(history.head.number if history.head else 0, history.compacted) if history else 0
         self.fenced = False
         self._files = files
         self._objects = files.objects

@@ -197,6 +197,21 @@ def test_what_a_power_loss_might_take_back_stays_as_it_is(writer: Writer, reopen
     assert reopen().verify() == []
 
 
+def test_a_segment_is_on_the_disk_before_its_records_go(tmp_path: Path, reopen: Reopen) -> None:
+    steps: list[tuple[str, str]] = []
+
+    class Watched(LocalFolder):
+        def _step(self, name: str, path: Path) -> None:
+            steps.append((name, path.name))
+
+    _life(reopen())
+    assert Repository(Watched(tmp_path / "store"), Signer(tmp_path / "keys")).compact("run")
+    gone = [i for i, (name, _) in enumerate(steps) if name == "delete"]
+    assert len(gone) == SPAN
+    for flushed in (segment.segment_name(0), "run"):
+        assert steps.index(("fsynced", flushed)) < gone[0]
+
+
 def test_a_log_that_is_not_whole_is_left_alone(repository: Repository, reopen: Reopen) -> None:
     _life(repository)
     assert repository.path
@@ -346,7 +361,7 @@ def test_the_owner_compacts_in_the_background(writer: Writer, repository: Reposi
     for _ in range(7):
         writer.safe()
         repository.keep_within(writer, 1 << 40)
-        repository.tidying.wait()
+        repository.tidying.finish(60)
     assert len(_log(repository, ".parquet")) == 5
     thread = repository.tidying._thread
     repository.keep_within(writer, 1 << 40)
@@ -355,7 +370,7 @@ def test_the_owner_compacts_in_the_background(writer: Writer, repository: Reposi
         commit(writer, {"a": b"%d" % i})
     writer.safe()
     repository.keep_within(writer, 1 << 40)
-    repository.tidying.wait()
+    repository.tidying.finish(60)
     assert len(_log(repository, ".parquet")) == 6
     assert reopen().verify() == []
 
@@ -446,6 +461,52 @@ def test_a_lost_segment_costs_only_what_stands_on_it(writer: Writer, reopen: Reo
         history.state(9)
     assert values(reopen(), "run") == expected, "it was written whole since"
     assert "records 5 to 8 are missing" in reopen().verify()
+
+
+def test_where_all_newer_records_are_lost_with_a_segment_work_goes_on_above_it(
+    writer: Writer, reopen: Reopen
+) -> None:
+    for i in range(3 * SPAN):
+        commit(writer, {"a": b"%d" % i})
+    writer.safe()
+    _compact(reopen())
+    folder = reopen().path
+    assert folder
+    os.truncate(folder / segment_key("run", 1), 10)
+    for path in folder.glob("log/run/0*.json"):
+        path.unlink()
+    history = reopen().history("run")
+    assert values(reopen(), "run") == {"a": b"3"}
+    taken = reopen().take_over("run", current_owner())
+    taken.set_state(SPAN, history.state(SPAN), {})
+    commit(taken, {"b": b"new"})
+    taken.safe()
+    assert values(reopen(), "run") == {"a": b"3", "b": b"new"}
+    assert [r.number for r in reopen().history("run").records] == [1, 2, 3, 4, 9, 10]
+    assert "records 5 to 8 are missing" in reopen().history("run").problems
+
+
+def test_who_does_not_trust_what_was_compacted_goes_on_above_it(
+    writer: Writer, reopen: Reopen, tmp_path: Path
+) -> None:
+    for i in range(2):
+        commit(writer, {"a": b"%d" % i})
+    writer.safe()
+    other = Signer(tmp_path / "other user")
+    head = reopen().history("run").head
+    assert head
+    other.trust("run", head.digest)
+    theirs = Repository.open(tmp_path / "store", signer=other)
+    taken = theirs.take_over("run", current_owner())
+    for i in range(SPAN):
+        commit(taken, {"b": b"%d" % i})
+    taken.safe()
+    assert _compact(theirs) == 1
+    mine = reopen().take_over("run", current_owner())
+    mine.set_state(2, reopen().history("run").state(2), {})
+    commit(mine, {"c": b"mine"})
+    assert values(reopen(), "run") == {"a": b"1", "c": b"mine"}
+    assert [r.number for r in reopen().history("run").records][:3] == [1, 2, SPAN + 1]
 
 
 def test_a_stranger_reads_a_compacted_log_record_by_record(

@@ -4,14 +4,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from durable_nb.errors import NotFoundError
 from durable_nb.model import Piece
-from durable_nb.store import condemned, merging, tidying
+from durable_nb.store import condemned, merging
 from durable_nb.store.condemned import condemn
 from durable_nb.store.garbage import collect
 from durable_nb.store.merging import merge
@@ -95,13 +94,12 @@ def test_a_store_of_one_line_cells_stays_small(
     writer: Writer, repository: Repository, reopen: Reopen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merging, "MANY", 64)
-    monkeypatch.setattr(tidying, "merge", partial(merge, grace=0))
     for i in range(300):
         commit(writer, {"v": b"%d" % i}, cell=b"v = %d" % i)
         repository.keep_within(writer, 1 << 40)
         if i % 64 == 0:
-            repository.tidying.wait()
-    repository.tidying.wait()
+            repository.tidying.finish(60)
+    repository.tidying.finish(60)
     assert len(_packs(repository)) < 140
     assert values(reopen(), "run") == {"v": b"299"}
     assert values(reopen(), "run", 7) == {"v": b"6"}
@@ -178,6 +176,23 @@ def test_two_at_once_keep_a_copy_of_everything(
     assert reopen().verify() == []
     assert reopen().objects.list("condemned/") == []
     collect(reopen(), grace=0)
+    assert values(reopen(), "run") == expected
+
+
+@pytest.mark.parametrize("how", ["condemned by somebody else", "lost"])
+def test_packs_stay_where_the_copy_of_their_chunks_does_not(writer: Writer, reopen: Reopen, how: str) -> None:
+    expected = _cells(writer)
+    before = set(_packs(reopen()))
+
+    def meanwhile(_: float) -> None:
+        (copy,) = set(_packs(reopen())) - before
+        if how == "lost":
+            reopen().objects.delete(copy)
+        else:
+            condemn(reopen().objects, [copy], 0.0)
+
+    assert merge(reopen(), grace=1, sleep=meanwhile) == 0
+    assert set(_packs(reopen())) >= before
     assert values(reopen(), "run") == expected
 
 
