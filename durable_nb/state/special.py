@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from durable_nb.state.reducers import databases, files, libraries, running, views
-from durable_nb.state.reducers.reduce import Reduce, Table
+from durable_nb.state.reducers.reduce import FAMILIES, Reduce, Table, inherits
 
 REDUCERS: dict[type, Reduce] = {**files.FILES, **views.VIEWS, **running.RUNNING, **libraries.MODULES}
 """class -> reduce function, as in `copyreg.dispatch_table`"""
@@ -33,6 +33,7 @@ _OF_MODULES: Mapping[str, Callable[[Any], Table]] = {
     "subprocess": running.processes,
     "tarfile": files.archives,
     "tempfile": files.temporary,
+    "threading": running.threads,
     "tqdm.std": libraries.progress_bars,
     "zipfile": files.archives,
 }
@@ -60,6 +61,12 @@ def register(kind: type, reduce: Reduce) -> None:
 def reducers() -> dict[type, Reduce]:
     """Those that hold now, also for the classes of modules that have been imported by now."""
     return {**_with_modules(len(sys.modules)), **REGISTERED}
+
+
+def inherited(kind: type) -> Reduce | None:
+    """The reducer of a class that has none of its own, where a base says how its subclasses are kept."""
+    base = next((base for base in kind.__mro__ if base in FAMILIES), None)
+    return _with_modules(len(sys.modules))[base] if base is not None and inherits(kind, base) else None
 
 
 @functools.lru_cache(maxsize=1)

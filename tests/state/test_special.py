@@ -647,6 +647,22 @@ def test_refusals_say_what_it_is_and_what_to_do() -> None:
     assert refusals.reason(Thing()) is None
 
 
+def test_subclasses_of_what_is_refused_are_refused() -> None:
+    class Worker(threading.Thread):
+        pass
+
+    class Tool(subprocess.Popen[bytes]):
+        pass
+
+    for kind in (Worker, Tool):
+        kind.__module__ = "__main__"
+    again({"n": 1})  # what is known of classes was looked up before they were made
+    with Tool([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        for value in (Worker(), process):
+            with pytest.raises(TypeError, match="ends with the kernel"):
+                again([value])
+
+
 def test_a_text_layer_over_a_compressed_file_is_refused_in_words() -> None:
     with gzip.open("a.gz", "wt") as file, pytest.raises(TypeError, match="compressed"):
         again(file)

@@ -109,12 +109,12 @@ MODULES: Table = {types.ModuleType: module}
 
 def progress_bars(module: Any) -> Table:
     """Of tqdm."""
-    return dict.fromkeys(family(module.tqdm), refuse)
+    return family(module.tqdm, refuse)
 
 
 def widgets(module: Any) -> Table:
     """Of ipywidgets: half of a widget is in the page, and is gone with the kernel."""
-    return dict.fromkeys(family(module.Widget), refuse)
+    return family(module.Widget, refuse)
 
 
 def ctypes(module: Any) -> Table:

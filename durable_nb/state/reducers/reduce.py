@@ -18,9 +18,24 @@ def refuse(value: Any) -> Any:
     raise TypeError(refusals.reason(value) or f"a {type(value).__name__} cannot be kept")
 
 
-def family(kind: type[Any]) -> set[type[Any]]:
-    """A class and its subclasses, as far as they exist now: reducers go by the exact class."""
+FAMILIES: set[type] = set()
+"""Classes whose subclasses are reduced as they are."""
+
+
+def family(kind: type[Any], reduce: Reduce) -> Table:
+    """A reducer for a class and its subclasses, those that a notebook makes later included."""
+    FAMILIES.add(kind)
+    return {sub: reduce for sub in _subclasses(kind) if inherits(sub, kind)}
+
+
+def inherits(kind: type, base: type) -> bool:
+    """Whether a subclass says nothing of its own about how it is pickled."""
+    hooks = ("__reduce_ex__", "__reduce__", "__getstate__")
+    return all(getattr(kind, hook, None) is getattr(base, hook, None) for hook in hooks)
+
+
+def _subclasses(kind: type[Any]) -> set[type[Any]]:
     found: set[type[Any]] = {kind}
     for sub in type.__subclasses__(kind):
-        found |= family(sub)
+        found |= _subclasses(sub)
     return found

@@ -68,18 +68,23 @@ RUNNING: Table = {
 }
 
 
+def threads(module: Any) -> Table:
+    """Of `threading`: one that came back would seem to run, and never end."""
+    return family(module.Thread, refuse)
+
+
 def processes(module: Any) -> Table:
     """Of `subprocess`: the number of a process that runs may belong to another one later."""
 
     def process(value: Any) -> Any:
         return refuse(value) if value.returncode is None else value.__reduce_ex__(5)
 
-    return dict.fromkeys(family(module.Popen), process)
+    return family(module.Popen, process)
 
 
 def pipes(module: Any) -> Table:
     """Of `multiprocessing.connection`: what came back would close a stranger's file."""
-    return dict.fromkeys(family(module._ConnectionBase), refuse)
+    return family(module._ConnectionBase, refuse)
 
 
 def futures(module: Any) -> Table:
@@ -88,7 +93,7 @@ def futures(module: Any) -> Table:
     def future(value: Any) -> Any:
         return value.__reduce_ex__(5) if value.done() else refuse(value)
 
-    return {module.Future: future, **dict.fromkeys(family(module.Executor), refuse)}
+    return {module.Future: future, **family(module.Executor, refuse)}
 
 
 def kernels_loop() -> Any:
@@ -102,7 +107,7 @@ def loops(module: Any) -> Table:
     def loop(value: Any) -> Any:
         return (kernels_loop, ()) if value is module._get_running_loop() else refuse(value)
 
-    return dict.fromkeys(family(module.AbstractEventLoop), loop)
+    return family(module.AbstractEventLoop, loop)
 
 
 def shell() -> Any:
@@ -116,4 +121,4 @@ def shells(module: Any) -> Table:
     def its(value: Any) -> Any:
         return (shell, ()) if value is shell() else refuse(value)
 
-    return dict.fromkeys(family(module.InteractiveShell), its)
+    return family(module.InteractiveShell, its)
