@@ -529,6 +529,22 @@ def test_a_connection_to_a_file_comes_back_with_its_settings() -> None:
     back.made.close()
 
 
+@pytest.mark.parametrize("flags", [0, sqlite3.PARSE_DECLTYPES, sqlite3.PARSE_COLNAMES, 3])
+def test_a_connection_goes_on_converting_what_it_converted(flags: int) -> None:
+    sqlite3.register_converter("shout", lambda raw: raw.decode().upper())
+    sqlite3.register_converter("text", lambda raw: raw.decode() + "!")
+    try:
+        made = sqlite3.connect(":memory:", detect_types=flags)
+        made.execute("CREATE TABLE t (a shout, b text)")
+        made.execute("INSERT INTO t VALUES ('x', 'y')")
+        made.commit()
+        query = 'SELECT a, b, a AS "a [shout]" FROM t'
+        back = again(made)
+        assert back.execute(query).fetchall() == made.execute(query).fetchall()
+    finally:
+        del sqlite3.converters["SHOUT"], sqlite3.converters["TEXT"]  # type: ignore[attr-defined]
+
+
 def test_a_database_in_memory_is_kept_by_its_contents() -> None:
     made, empty = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
     made.execute("CREATE TABLE t (x)")

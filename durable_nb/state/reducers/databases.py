@@ -14,7 +14,7 @@ from durable_nb.state.reducers.reduce import Table, refuse
 _SETTINGS = ("isolation_level", "row_factory", "text_factory")
 
 
-def sqlite_connection(kind: type[Any], databases: dict[str, Any], timeout: float) -> Any:
+def sqlite_connection(kind: type[Any], databases: dict[str, Any], options: dict[str, Any]) -> Any:
     """A connection to files and to databases in memory, by their names in the connection.
 
     Raises:
@@ -25,7 +25,7 @@ def sqlite_connection(kind: type[Any], databases: dict[str, Any], timeout: float
             raise FileNotFoundError(f"the database {held} is gone")
     main = databases["main"]
     made = import_module("sqlite3").connect(
-        main if isinstance(main, str) else ":memory:", factory=kind, timeout=timeout
+        main if isinstance(main, str) else ":memory:", factory=kind, **options
     )
     for name in databases.keys() - {"main"}:
         held = databases[name]
@@ -54,8 +54,31 @@ def _sqlite(connection: Any) -> Any:
             pages = rows.execute(f"PRAGMA {_quoted(name)}.page_count").fetchone()[0]
             databases[name] = path or (connection.serialize(name=name) if pages else b"")
     timeout = rows.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+    options = {"timeout": timeout, "detect_types": _detect_types(rows)}
     state = {name: getattr(connection, name) for name in _SETTINGS}
-    return sqlite_connection, (type(connection), databases, timeout), (None, state)
+    return sqlite_connection, (type(connection), databases, options), (None, state)
+
+
+_PROBES = (
+    ("PARSE_DECLTYPES", "TEXT", "SELECT name FROM sqlite_master LIMIT 1"),
+    ("PARSE_COLNAMES", "DURABLE_NB", "SELECT x'00' AS \"x [durable_nb]\""),
+)
+
+
+def _detect_types(rows: Any) -> int:
+    """What the connection was told to convert: it does not say, but it does it."""
+    module = import_module("sqlite3")
+    found = 0
+    for flag, kind, query in _PROBES:
+        before, seen = module.converters.get(kind), object()
+        module.converters[kind] = lambda _raw, seen=seen: seen
+        row = rows.execute(query).fetchone()
+        del module.converters[kind]
+        if before is not None:
+            module.converters[kind] = before
+        if row is not None and row[0] is seen:
+            found |= getattr(module, flag)
+    return found
 
 
 @functools.lru_cache(maxsize=64)
