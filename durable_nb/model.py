@@ -114,6 +114,8 @@ class Component:
     inline: bytes | None = None
     stream: tuple[tuple[str, int], ...] = ()
     buffers: tuple[Buffer, ...] = ()
+    views: tuple[tuple[int, int, int], ...] = ()
+    """(buffer, first byte, bytes) of what the stream asks for, in order; () where that is each buffer"""
     refs: Mapping[str, str] = field(default_factory=dict)
     """definition name -> content digest of that definition's component"""
     unsaved: str | None = None
@@ -144,6 +146,8 @@ class Component:
                 {"size": b.size, "readonly": b.readonly, "chunks": [list(c) for c in b.chunks]}
                 for b in self.buffers
             ]
+        if self.views:
+            out["views"] = [list(v) for v in self.views]
         if self.unsaved is not None:
             out["unsaved"] = self.unsaved
         return out
@@ -166,6 +170,7 @@ class Component:
                 Buffer(b["size"], b["readonly"], tuple((d, s) for d, s in b["chunks"]))
                 for b in raw.get("buffers", ())
             ),
+            views=tuple((b, first, size) for b, first, size in raw.get("views", ())),
             refs=raw["refs"],
             unsaved=raw.get("unsaved"),
         )

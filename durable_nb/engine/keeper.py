@@ -340,6 +340,7 @@ def _pending(live: Live) -> PendingComponent:
         inline=live.inline,
         stream=live.stream,
         buffers=live.buffers,
+        views=live.views,
         reaches=live.reaches,
         unsaved=live.unsaved,
     )

@@ -27,7 +27,10 @@ from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
 from durable_nb.ui import render
 
-_OWN = re.compile(r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|__\w+__|In|Out|get_ipython|exit|quit")
+_OWN = re.compile(
+    r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|In|Out|get_ipython|exit|quit"
+    r"|__(name|doc|package|loader|spec|builtins?|file|annotations|annotate|conditional_annotations|session)__"
+)
 """Names that IPython keeps in the user's namespace for itself."""
 
 _loaded: dict[int, Extension] = {}

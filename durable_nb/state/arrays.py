@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array as array_module
 import sys
 from typing import Any
 
@@ -13,29 +14,62 @@ def array_reduce(array: Any) -> Any:
         if type(base).__name__ != "DummyArray":  # `as_strided` puts one between
             root = base
         base = base.base
+    while type(base) is memoryview:
+        base = base.obj
+    if type(base) in _EXPORTERS and not array.dtype.hasobject:
+        root = sys.modules["numpy"].frombuffer(base, "u1")
+        return _view_reduce(array, root, base)
     if root is array or not (root.flags.c_contiguous or root.flags.f_contiguous):
-        return array.__reduce_ex__(5)
-    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    if not 0 <= offset <= root.nbytes:
-        return array.__reduce_ex__(5)
-    state = (array.flags.writeable,)
+        return _base_reduce(array)
     if root.dtype == object == array.dtype:
-        first = offset // root.itemsize
-        return object_view, (root, array.shape, array.strides, first), state, None, None, set_writeable
+        first = _offset(array, root) // root.itemsize
+        args = (root, array.shape, array.strides, first)
+        return object_view, args, (array.flags.writeable,), None, None, set_writeable
     if root.dtype.hasobject:
         return array.__reduce_ex__(5)
-    args = (root, array.dtype, array.shape, array.strides, offset)
-    return array_view, args, state, None, None, set_writeable
+    return _view_reduce(array, root, root)
+
+
+def _view_reduce(array: Any, root: Any, base: Any) -> Any:
+    offset = _offset(array, root)
+    if not 0 <= offset <= root.nbytes:
+        return array.__reduce_ex__(5)
+    args = (base, array.dtype, array.shape, array.strides, offset)
+    return array_view, args, (array.flags.writeable,), None, None, set_writeable
+
+
+def _base_reduce(array: Any) -> Any:
+    made = array.__reduce_ex__(5)
+    if len(made) > 2:  # in band: it holds objects, or is not contiguous
+        return made
+    return base_array, made, (array.flags.writeable,), None, None, set_writeable
+
+
+def _offset(array: Any, root: Any) -> int:
+    first: int = array.__array_interface__["data"][0]
+    return first - int(root.__array_interface__["data"][0])
+
+
+_EXPORTERS = (bytearray, array_module.array)
+_SMALL = 64 << 10
+
+
+def base_array(make: Any, args: tuple[Any, ...]) -> Any:
+    """An array over a buffer; a small one gets memory of its own, which it can resize."""
+    made = make(*args)
+    shared = type(memoryview(args[0]).obj) is bytearray
+    return made if shared or made.nbytes > _SMALL else made.copy(order="K")
 
 
 def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
     """A view of a restored base."""
     import numpy as np
 
-    if not base.nbytes:
-        return np.ndarray(shape, dtype)
-    flat = np.ndarray((base.nbytes,), np.uint8, base.reshape(-1, order="A").view("u1"))
-    return np.ndarray(shape, dtype, flat, offset, strides)
+    if type(base) is np.ndarray:
+        if not base.nbytes:
+            return np.ndarray(shape, dtype)
+        base = np.ndarray((base.nbytes,), np.uint8, base.reshape(-1, order="A").view("u1"))
+    return np.ndarray(shape, dtype, base, offset, strides)
 
 
 def object_view(base: Any, shape: tuple[int, ...], strides: tuple[int, ...], first: int) -> Any:

@@ -18,13 +18,18 @@ from typing import Any
 from durable_nb.model import INLINE, Component, Piece
 from durable_nb.state import access, ambient, pickling, refusals, sharing
 from durable_nb.state.atoms import is_atomic
+from durable_nb.state.cycles import cycles
 from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.explain import path_to_refusal
 from durable_nb.state.fingerprint import Fingerprints, address
 from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
+from durable_nb.state.regions import Region
 
 _SMALL_ATOM = 4096
+_RENEWED = 1 << 20
+"""Bytes of a stream up to which a restored component is pickled at once, to know it again."""
+
 _SEARCH = 1.0
 """Seconds for one try in the search for what refuses to be pickled."""
 
@@ -135,6 +140,9 @@ class Capture:
                     replaced.update(dict.fromkeys(live.names, live))
             done |= todo
             todo = self._reached_by(replaced, values) - done if touched is not None else set()
+        for group in self._cycles(replaced):
+            for live in self._pickled(group, values, only_under):
+                replaced.update(dict.fromkeys(live.names, live))
         for name in gone:
             del self.live[name]
             self._bindings.pop(name, None)
@@ -187,6 +195,23 @@ class Capture:
         if len(rest) < 2:
             return groups + [(n,) for n in rest]
         return groups + list(sharing.components(rest, self.space))
+
+    def _cycles(self, replaced: Mapping[str, Live]) -> list[tuple[str, ...]]:
+        """Definitions that refer to each other: only together can they be loaded."""
+        if not any(pickling.is_definition(name, self.space[name]) for name in replaced if name in self.space):
+            return []
+        known = {**self.live, **replaced}
+        graph: dict[str, set[str]] = {}
+        for live in replaced.values():
+            if live.unsaved is None:
+                for name in live.names:
+                    graph[name] = {*live.refs, *live.names} - {name}
+        for live in list(self.live.values()):
+            if live.refs:
+                for name in live.names:
+                    graph.setdefault(name, {*live.refs, *live.names} - {name})
+        groups = (group for group in cycles(graph) if len({id(known.get(n)) for n in group}) > 1)
+        return [tuple(sorted(n for n in group if n in self.space)) for group in groups]
 
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:
         """One component, or, where a part of it refuses, that part as unsaved and the rest."""
@@ -253,12 +278,11 @@ class Capture:
             mentions=frozenset(dumped.mentions),
             outside=dumped.outside,
         )
-        if not dumped.buffers and len(dumped.stream) <= INLINE:
+        if not dumped.regions and len(dumped.stream) <= INLINE:
             live.inline = dumped.stream
             return live
         stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
-        raw = [buffer.raw() for buffer in dumped.buffers]
-        parts = [self.fingerprints.split(view, content_defined=False) for view in raw]
+        parts = [self.fingerprints.split(r.memory, content_defined=False) for r in dumped.regions]
         fresh = {id(piece): piece.size for part in (stream, *parts) for piece, _ in part.fresh}
         total = sum(fresh.values())
         if limit is not None and total > limit:
@@ -270,7 +294,11 @@ class Capture:
                 shot.borrowed |= self.fingerprints.keep(piece, view, own=part is stream)
         shot.new_bytes += total
         live.stream = stream.pieces
-        live.buffers = [(v.nbytes, v.readonly, part.pieces) for v, part in zip(raw, parts, strict=True)]
+        live.buffers = [
+            (region.memory.nbytes, region.readonly, part.pieces)
+            for region, part in zip(dumped.regions, parts, strict=True)
+        ]
+        live.views = dumped.views
         return live
 
     # -- settling --------------------------------------------------------------------------------
@@ -355,6 +383,30 @@ class Capture:
         """Look at everything next time, and rely on no bytes that were kept before."""
         self.live.clear()
         self.fingerprints.clear()
+
+    def renew(self, live: Live) -> None:
+        """Note what pickling a restored component gives: an object is not changed by having been restored."""
+        if sum(p.size for p in live.stream) > _RENEWED:
+            return
+        try:
+            values = {name: self.space[name] for name in live.names}
+            dumped = within(self.seconds, lambda: pickling.dump_values(values, self.space))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            return  # it is looked at with the next checkpoint, which says what there is to say
+        again = Live(live.names, live.types, refs=frozenset(dumped.refs), views=dumped.views)
+        if not dumped.regions and len(dumped.stream) <= INLINE:
+            again.inline = dumped.stream
+        else:
+            again.stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True).pieces
+            again.buffers = live.buffers if again.stream == live.stream else self._split(dumped.regions)
+        if not live.same_bytes(again):
+            live.again = again
+
+    def _split(self, regions: Iterable[Region]) -> list[tuple[int, bool, list[Piece]]]:
+        cut = ((r, self.fingerprints.split(r.memory, content_defined=False)) for r in regions)
+        return [(region.memory.nbytes, region.readonly, split.pieces) for region, split in cut]
 
     def adopt(self, name: str, live: Live) -> None:
         """Note that a variable is now what was read back, without pickling it again."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from durable_nb.model import Component, Piece
 from durable_nb.state.functions import PYTHON
+from durable_nb.state.regions import View
 
 
 def is_pseudo(name: str) -> bool:
@@ -24,6 +25,7 @@ class Live:
     """the whole stream, where it is short"""
     stream: list[Piece] = field(default_factory=list)
     buffers: list[tuple[int, bool, list[Piece]]] = field(default_factory=list)
+    views: tuple[View, ...] = ()
     refs: frozenset[str] = frozenset()
     mentions: frozenset[str] = frozenset()
     outside: str | None = None
@@ -39,6 +41,8 @@ class Live:
     content_digest: str = ""
     reaches: tuple[str, ...] = ()
     """definitions that it references, directly or through other definitions"""
+    again: Live | None = None
+    """after a restore: what pickling it gave at once, where that was not what had been kept"""
 
     @property
     def size(self) -> int:
@@ -52,12 +56,15 @@ class Live:
 
     def same_bytes(self, other: Live) -> bool:
         """Whether both hold the same bytes and references. Pieces are shared, so `is` compares bytes."""
+        if self.again is not None and self.again.same_bytes(other):
+            return True
         return (
             self.names == other.names
             and self.refs == other.refs
             and self.unsaved == other.unsaved
             and self.types == other.types
             and self.inline == other.inline
+            and self.views == other.views
             and _identities(self) == _identities(other)
         )
 
@@ -66,6 +73,7 @@ class Live:
         return (
             self.names == manifest.names
             and self.inline == manifest.inline
+            and self.views == manifest.views
             and [p.digest for p in self.stream] == [digest for digest, _ in manifest.stream]
             and [[p.digest for p in pieces] for _, _, pieces in self.buffers]
             == [[digest for digest, _ in b.chunks] for b in manifest.buffers]

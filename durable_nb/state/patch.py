@@ -17,6 +17,7 @@ from durable_nb.model import Component
 from durable_nb.state import pickling, special
 from durable_nb.state.fingerprint import Fingerprints
 from durable_nb.state.live import Live
+from durable_nb.state.regions import Region
 
 _HOOKS = ("__reduce_ex__", "__reduce__", "__getstate__")
 _MOST = 10_000
@@ -29,6 +30,8 @@ class Gap:
 
     digest: str
     memory: memoryview
+    region: Region
+    """holds the memory"""
 
 
 def may_fit(manifest: Component, live: Live | None) -> bool:
@@ -41,6 +44,7 @@ def may_fit(manifest: Component, live: Live | None) -> bool:
         and live.types == manifest.types
         and live.reaches == tuple(sorted(manifest.refs))
         and live.inline == manifest.inline
+        and live.views == manifest.views
         and [p.digest for p in live.stream] == [digest for digest, _ in manifest.stream]
         and [(size, readonly) for size, readonly, _ in live.buffers]
         == [(b.size, b.readonly) for b in manifest.buffers]
@@ -58,23 +62,24 @@ def gaps(
     else:
         stream = fingerprints.split(memoryview(dumped.stream), content_defined=True)
         same = [id(p) for p in stream.pieces] == [id(p) for p in live.stream]
-    if not same or len(dumped.buffers) != len(manifest.buffers):
+    if not same or dumped.views != live.views or len(dumped.regions) != len(manifest.buffers):
         return None
     arrays: set[int] | None = None
     found: list[Gap] = []
-    for buffer, (_, _, pieces), wanted in zip(dumped.buffers, live.buffers, manifest.buffers, strict=True):
+    for region, (_, _, pieces), wanted in zip(dumped.regions, live.buffers, manifest.buffers, strict=True):
         chunks = [digest for digest, _ in wanted.chunks]
         if [p.digest for p in pieces] == chunks:
             continue
-        raw = buffer.raw()
         if arrays is None:
             arrays = _plain_arrays(values.values())
-        if raw.readonly or raw.nbytes != wanted.size or not _is_of(memoryview(buffer).obj, arrays):
+        if region.memory.readonly or region.memory.nbytes != wanted.size:
+            return None
+        if not all(_is_of(owner, arrays) for owner in region.owners):
             return None
         start = 0
         for piece, (digest, size) in zip(pieces, wanted.chunks, strict=True):
             if piece.digest != digest:
-                found.append(Gap(digest, raw[start : start + size]))
+                found.append(Gap(digest, region.memory[start : start + size], region))
             start += size
     return found
 

@@ -33,6 +33,7 @@ from durable_nb.state import access, classes, framing, functions, instances, spe
 from durable_nb.state.arrays import array_reduce
 from durable_nb.state.classes import in_notebook
 from durable_nb.state.functions import interned
+from durable_nb.state.regions import Region, View, merged
 
 DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
 """What can be a definition, where the notebook binds it to its own name."""
@@ -45,7 +46,8 @@ class Dump:
     """One component, pickled."""
 
     stream: bytes
-    buffers: list[pickle.PickleBuffer]
+    regions: list[Region]
+    views: tuple[View, ...] = ()
     refs: set[str] = dataclasses.field(default_factory=set)
     """definitions of the notebook that the stream names"""
     mentions: set[str] = dataclasses.field(default_factory=set)
@@ -170,6 +172,8 @@ class _Reducing:
         internals = sys.modules.get("pandas._libs.internals")
         if internals is not None and issubclass(kind, internals.Block):
             return self._block_reduce
+        if f"{kind.__module__}.{kind.__name__}" == "pandas.core.internals.managers.SingleBlockManager":
+            return _manager_reduce
         return instances.handler(kind)
 
     def _reference(self, obj: Any) -> Any:
@@ -242,6 +246,11 @@ class _Reducing:
         return cell, (self._cell_key(obj),), functions.contents(obj), None, None, functions.set_cell
 
 
+def _manager_reduce(manager: Any) -> Any:
+    """A series' one block, as a block: pandas' own way takes it apart."""
+    return type(manager), (manager.blocks[0], manager.axes[0])
+
+
 class _Pickler(_Reducing, pickle.Pickler):
     """At C speed."""
 
@@ -311,7 +320,7 @@ def _dumped(kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], spac
     pickler = kind(file, buffers, values, space)
     pickler.dump({sys.intern(name): _Whole() if value is space else value for name, value in values.items()})
     framing.strip(file)
-    return Dump(file.getvalue(), buffers, pickler.refs, pickler.mentions, pickler.outside)
+    return Dump(file.getvalue(), *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -9,7 +9,7 @@ from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component, Piece
-from durable_nb.state import ambient, framing, patch, pickling
+from durable_nb.state import ambient, framing, patch, pickling, regions
 from durable_nb.state.capture import Capture, collection_paused
 from durable_nb.state.live import Live, is_pseudo
 
@@ -123,7 +123,7 @@ class Staged:
     failed: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, Any] = field(default_factory=dict)
     """what was bound to the modules and definitions that loading made visible"""
-    patches: list[tuple[memoryview, memoryview]] = field(default_factory=list)
+    patches: list[tuple[patch.Gap, memoryview]] = field(default_factory=list)
     """(live memory, the bytes that belong there)"""
     patched: list[str] = field(default_factory=list)
     damaged: str | None = None
@@ -187,7 +187,7 @@ def _patch(staged: Staged, todo: Plan, manifest: Component, live: Live, read: Re
         chunks[digest] = data
         pieces[digest] = capture.fingerprints.stored(data, digest)
     _fill(live, manifest, pieces)
-    staged.patches += [(gap.memory, chunks[gap.digest]) for gap in gaps]
+    staged.patches += [(gap, chunks[gap.digest]) for gap in gaps]
     staged.patched += manifest.names
     staged.loaded.update(dict.fromkeys(manifest.names, live))
     return True
@@ -239,14 +239,16 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
         else:
             values[name] = value
     capture.space.update(values)
-    for memory, data in staged.patches:
-        memory[:] = data
+    for gap, data in staged.patches:
+        gap.memory[:] = data
     for name in todo.delete:
         capture.space.pop(name, None)
         capture.live.pop(name, None)
         outcome.deleted.append(name)
     for name, live in staged.loaded.items():
         capture.adopt(name, live)
+    for live in dict.fromkeys(live for name, live in staged.loaded.items() if name in staged.values):
+        capture.renew(live)
     outcome.restored.extend(sorted((*values, *staged.patched)))
     return outcome
 
@@ -276,6 +278,7 @@ def _known(manifest: Component, digest: str) -> Live:
         manifest.names,
         dict(manifest.types),
         manifest.inline,
+        views=manifest.views,
         refs=frozenset(manifest.refs),
         unsaved=manifest.unsaved,
         python=manifest.python,
@@ -294,7 +297,10 @@ def _assemble(
     body = memoryview(stream)[framing.ROOM :]
     body[: len(held)] = held
     _place(places, body, manifest.stream)
-    memory = [_allocate(b.size) for b in manifest.buffers]
+    # Shared memory is a bytearray: an array takes that for its base, and copies nothing of it.
+    memory = [
+        memoryview(bytearray(b.size)) if manifest.views else _allocate(b.size) for b in manifest.buffers
+    ]
     for target, buffer in zip(memory, manifest.buffers, strict=True):
         _place(places, target, buffer.chunks)
     pieces: dict[str, Piece] = {}
@@ -304,9 +310,7 @@ def _assemble(
             target[start : start + data.nbytes] = data
     _fill(live, manifest, pieces)
     framing.wrap(stream)
-    return stream, [
-        m.toreadonly() if b.readonly else m for m, b in zip(memory, manifest.buffers, strict=True)
-    ]
+    return stream, regions.handed_out(memory, manifest.views)
 
 
 def _place(

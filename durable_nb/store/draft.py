@@ -22,6 +22,8 @@ class PendingComponent:
     stream: Sequence[Piece] = ()
     buffers: Sequence[tuple[int, bool, Sequence[Piece]]] = ()
     """(size, readonly, pieces) of each out-of-band buffer"""
+    views: tuple[tuple[int, int, int], ...] = ()
+    """as in `Component`"""
     reaches: tuple[str, ...] = ()
     """names of the definitions that it reaches: in this draft, or in the writer's state"""
     unsaved: str | None = None
@@ -51,6 +53,7 @@ class PendingComponent:
             inline=inline,
             stream=() if inline is not None else _addresses(self.stream),
             buffers=tuple(Buffer(size, readonly, _addresses(p)) for size, readonly, p in self.buffers),
+            views=self.views,
             refs=refs,
             unsaved=self.unsaved,
         )
