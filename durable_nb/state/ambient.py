@@ -12,7 +12,6 @@ import random
 import re
 import site
 import sys
-import sysconfig
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -49,6 +48,8 @@ def _cwd_stamp(_before: Any) -> str | None:
 @functools.cache
 def _installation() -> tuple[str, ...]:
     """Where this Python and its packages are: another one has its own."""
+    import sysconfig
+
     paths = sysconfig.get_paths()
     archive = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
     return (

