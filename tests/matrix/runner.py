@@ -46,7 +46,7 @@ class Runner:
         """the case under way"""
         self.wanted: set[str] = set()
         """its phases"""
-        self.clean = set(self.names())
+        self.clean = dict(self.shell.user_ns)
         self.path = list(sys.path)
 
     def names(self) -> list[str]:
@@ -113,8 +113,10 @@ class Runner:
         for name in self.names():
             if name not in self.clean:
                 del self.shell.user_ns[name]
+        self.shell.user_ns.update(self.clean)  # `%reset` takes more than the user's names
         self.shell.user_ns["Out"].clear()
         self.shell.push(dict.fromkeys(("_", "__", "___"), ""), interactive=False)
+        self.shell.compile.reset_compiler_flags()  # `from __future__` holds for the cells that follow
         os.chdir(self.folder)
         sys.path[:] = self.path
         os.environ["DURABLE_NB_STORE"] = str(self.folder / place)

@@ -286,7 +286,6 @@ CASES = (
         "sqlite's function, made before",
         "import sqlite3\ndb = sqlite3.connect(':memory:'); db.create_function('f', 1, lambda x: data.append(x) or 0)",
         "db.execute('select f(1)').fetchone();",
-        reported=("db",),
         redo=False,
     ),
     seen(

@@ -43,13 +43,7 @@ CASES = (
     seen("builtins.exec", "import builtins", "builtins.exec('data.append(1)')"),
     seen("exec in a container", "tools = {'run': exec}", "tools['run']('data.append(1)')"),
     seen("vars", "n = 1", "vars()['data'].append(1)"),
-    seen(
-        "the shell's namespace",
-        "ip = get_ipython()",
-        "ip.user_ns['data'].append(1)",
-        redo=False,
-        reported=("ip",),
-    ),
+    seen("the shell's namespace", "ip = get_ipython()", "ip.user_ns['data'].append(1)"),
     seen("__main__", "import __main__ as here", "here.data.append(1)"),
     seen("sys.modules", "import sys", "sys.modules['__main__'].data.append(1)"),
     seen("a frame", "import sys", "sys._getframe().f_globals['data'].append(1)"),
@@ -301,15 +295,9 @@ CASES = (
         "a context variable",
         "import contextvars\nvar = contextvars.ContextVar('var'); token = var.set(data); del token",
         "var.get().append(1)",
-        reported=("var",),
-        redo=False,
     ),
     seen(
-        "a thread's local",
-        "import threading\nlocal = threading.local(); local.x = data",
-        "local.x.append(1)",
-        reported=("local",),
-        redo=False,
+        "a thread's local", "import threading\nlocal = threading.local(); local.x = data", "local.x.append(1)"
     ),
     seen(
         "a queue",
