@@ -55,11 +55,13 @@ class Chain(Sequence[Entry]):
         at = bisect.bisect_left(found, number, key=_number)
         return found[at] if at < len(found) and found[at].record.number == number else None
 
-    def since(self, number: int) -> Iterator[Entry]:
-        """The entries of larger numbers."""
+    def records(self, after: int = 0) -> Iterator[Record]:
+        """The records of larger numbers."""
         for i, part in enumerate(self._parts):
-            if i + 1 == len(self._parts) or _first(self._parts[i + 1]) > number:
-                yield from (entry for entry in part if entry.record.number > number)
+            if i + 1 < len(self._parts) and _first(self._parts[i + 1]) <= after + 1:
+                continue
+            found = part.records() if isinstance(part, Segment) else (entry.record for entry in part)
+            yield from (record for record in found if record.number > after)
 
     @property
     def outlines(self) -> Iterator[Outline]:
@@ -74,8 +76,8 @@ class Chain(Sequence[Entry]):
 class Records(Sequence[Record]):
     """The records of a chain."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = entries
+    def __init__(self, chain: Chain) -> None:
+        self._entries = chain
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -90,7 +92,7 @@ class Records(Sequence[Record]):
         return self._entries[at].record
 
     def __iter__(self) -> Iterator[Record]:
-        return (entry.record for entry in self._entries)
+        return self._entries.records()
 
 
 def walk(

@@ -79,19 +79,24 @@ def entry_of(key: str, raw: Mapping[str, Any], digest: str, *, signed: bool) -> 
     """A record. Raises DamagedError if it has not the shape of one."""
     try:
         check_record(raw, signed=signed)
-        record = Record(
-            execution=raw["execution"],
-            epoch=raw["epoch"],
-            number=raw["number"],
-            parent=raw["parent"],
-            time=float(raw["time"]),
-            kind=raw["kind"],
-            body=raw["body"],
-            digest=digest,
-        )
+        record = record_of(raw, digest)
         return Entry(record, tuple(raw["bases"]), raw["opened"], raw["intents"], signed)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"{key} is damaged: {_what(error)}") from None
+
+
+def record_of(raw: Mapping[str, Any], digest: str) -> Record:
+    """The record itself, of what is known to have the shape of one."""
+    return Record(
+        execution=raw["execution"],
+        epoch=raw["epoch"],
+        number=raw["number"],
+        parent=raw["parent"],
+        time=float(raw["time"]),
+        kind=raw["kind"],
+        body=raw["body"],
+        digest=digest,
+    )
 
 
 def epoch_of(key: str, raw: Mapping[str, Any], digest: str, *, signed: bool) -> Epoch:

@@ -73,7 +73,7 @@ class History:
 
     def since(self, number: int) -> Iterator[Record]:
         """The records of larger numbers, without reading the others."""
-        return (entry.record for entry in self._chain.since(number))
+        return self._chain.records(after=number)
 
     @property
     def problems(self) -> list[str]:

@@ -293,7 +293,8 @@ class Repository:
         seen: Head | None = self.signer.head(history.execution)
         safe = seen.number if seen and seen.store == self.objects.name else 0
         keys = []
-        for record in history.since(safe):
+        # What was compacted had been made safe before.
+        for record in history.since(max(safe, history.compacted)):
             keys.append(record_key(history.execution, record.number, record.epoch))
             keys.extend(record.body.get("packs", ()))
         return keys

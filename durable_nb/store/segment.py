@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 from durable_nb.errors import DamagedError, NotFoundError, StoreError
-from durable_nb.model import FORMAT
-from durable_nb.store.entry import Entry, entry_of, seal, unseal
+from durable_nb.model import FORMAT, Record
+from durable_nb.store.entry import Entry, entry_of, record_of, seal, unseal
 from durable_nb.store.objects import Objects
 from durable_nb.store.outline import Outline
 from durable_nb.store.packs import digest_of
@@ -96,6 +97,15 @@ class Segment(Sequence[Entry]):
 
     def __iter__(self) -> Iterator[Entry]:
         return (self.entry(number) for number in self.numbers)
+
+    def records(self) -> Iterator[Record]:
+        """The records alone: where the summary holds, nothing more need be asked of them."""
+        if self.summary is None:
+            yield from (entry.record for entry in self)
+            return
+        for row in self._rows()[0]:
+            line = row.partition(b"\n")[0]
+            yield record_of(json.loads(line), digest_of(line))
 
     def entry(self, number: int) -> Entry:
         """The record of a number that the segment holds. Raises DamagedError."""
