@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from durable_nb.state import pickling
+from durable_nb.state import pickling, regions
 
 
 class Kept:
@@ -17,16 +17,16 @@ class Kept:
     def __init__(self, values: dict[str, Any]) -> None:
         dumped = pickling.dump_values(values, values)
         self.stream = dumped.stream
-        self._buffers = [bytes(buffer.raw()) for buffer in dumped.buffers]
+        self._memory, self._views = [bytes(region.memory) for region in dumped.regions], dumped.views
 
     @property
     def size(self) -> int:
-        return len(self.stream) + sum(map(len, self._buffers))
+        return len(self.stream) + sum(map(len, self._memory))
 
     def load(self) -> types.SimpleNamespace:
-        return types.SimpleNamespace(
-            **pickling.load(self.stream, [bytearray(b) for b in self._buffers], {}, {})
-        )
+        memory = [memoryview(bytearray(held)) for held in self._memory]
+        buffers = regions.handed_out(memory, self._views)
+        return types.SimpleNamespace(**pickling.load(self.stream, buffers, {}, {}))
 
 
 Keep = Callable[..., Kept]
