@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from cProfile import Profile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,8 +117,9 @@ def _status(name: str) -> int:
 
 def size_of(folder: Path) -> int:
     """Bytes of what is kept in a store; the catalog, which is derived, left out."""
-    return sum(
-        file.stat().st_size
-        for file in folder.rglob("*")
-        if file.is_file() and not file.name.startswith("catalog")
-    )
+    total = 0
+    for file in folder.rglob("*"):
+        if not file.name.startswith("catalog"):
+            with suppress(FileNotFoundError):  # small packs become one meanwhile
+                total += file.stat().st_size if file.is_file() else 0
+    return total
