@@ -128,7 +128,7 @@ def _numeric(value: Any) -> bool:
 
 
 KINDS = {
-    "any": lambda v: not isinstance(v, types.ModuleType),
+    "any": lambda v: not isinstance(v, types.ModuleType | types.MemberDescriptorType),
     "list": lambda v: isinstance(v, list),
     "full": lambda v: isinstance(v, list) and len(v) > 0,
     "dict": lambda v: isinstance(v, dict) and "__name__" not in v,
@@ -143,6 +143,7 @@ KINDS = {
     ),
     "enum": lambda v: isinstance(v, type) and "_member_map_" in vars(v),
     "inst": lambda v: type(v).__module__ == "__main__" and not isinstance(v, type),
+    "plain": lambda v: type(v).__module__ == "__main__" and not isinstance(v, type | enum.Enum),
     "fn": _callable,
     "partial": lambda v: isinstance(v, functools.partial),
     "bound": lambda v: isinstance(v, types.BuiltinMethodType) and isinstance(v.__self__, list),

@@ -12,7 +12,7 @@ import itertools
 import sys
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +75,11 @@ def form(space: Mapping[str, Any], names: Iterable[str]) -> Form:
 class _Walk:
     """Numbers what can change, in the order in which it is met from the sorted names."""
 
-    def __init__(self, space: Mapping[str, Any], names: list[str]) -> None:
+    def __init__(
+        self, space: Mapping[str, Any], names: list[str], within: frozenset[int] = frozenset()
+    ) -> None:
         self.refused = False
+        self._within = within
         self.trees: dict[str, Tree] = {}
         self._space = space
         self._names = names
@@ -196,7 +199,8 @@ class _Walk:
             yield self._each(list(value))
             yield getattr(value, "maxlen", None)
         elif issubclass(kind, set | frozenset):
-            yield self._each(sorted(value, key=lambda v: repr(_Walk(self._space | {"": v}, [""]).trees)))
+            known = id(value) in self._within
+            yield len(value) if known else self._each(sorted(value, key=self._order(id(value))))
         elif issubclass(kind, bytearray):
             yield bytes(value).hex()
             self._remember(np.frombuffer(value, "u1"))
@@ -263,6 +267,17 @@ class _Walk:
             yield self._each(list(column))
         if not isinstance(value, pd.Index):
             yield self._items(value.attrs)
+
+    def _order(self, key: int) -> Callable[[Any], str]:
+        """Sorts what a set holds by what it looks like where it is met first. The set is not entered again."""
+        within = self._within | {key}
+
+        def order(value: Any) -> str:
+            walk = _Walk(self._space, [], within)
+            walk._tied[""] = ""
+            return repr(walk.tree(value))
+
+        return order
 
     # -- what the walk found
 

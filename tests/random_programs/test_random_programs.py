@@ -49,6 +49,8 @@ FOUND: dict[str, list[str | int]] = {
     "a view that may be written, of a base that may not": [
         "u = np.zeros(9)\nv = u.view('u1')\nu.flags.writeable = False", "newest",
     ],
+    "a variable that holds the namespace": ["a = []; v = {'k': globals()}", "a.append(1)", 1, "newest"],
+    "a frozenset of numbers ties nothing": ["b = frozenset([1])\nclass K: held = b", "e = [b]", 1],
     "what a class that lost its name shares with a variable": [
         "class K:\n    held = None\na = K(); b = []", "class K: pass", "type(a).held = b",
         "b.append(1)", 3, 4, "newest",
