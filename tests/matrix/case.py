@@ -66,6 +66,8 @@ class _Options:
     """variables that cannot come back in a new kernel, and are reported with a reason"""
     needs: tuple[str, ...] = ()
     """packages; where one is missing, the case is skipped with its name"""
+    settings: tuple[tuple[str, str], ...] = ()
+    """as in the environment, ("MAX_CAPTURE", "1")"""
     python: tuple[int, int] = (3, 11)
     """the oldest Python whose syntax it needs"""
     redo: bool = True

@@ -47,7 +47,7 @@ class Runner:
         self.wanted: set[str] = set()
         """its phases"""
         self.clean = dict(self.shell.user_ns)
-        self.path = list(sys.path)
+        self.path, self.environ = list(sys.path), dict(os.environ)
 
     def names(self) -> list[str]:
         """The user's variables."""
@@ -108,7 +108,7 @@ class Runner:
         assert not wrong, f"not restored: {wrong}"
         self.check(source, result, fresh=fresh)
 
-    def begin(self, place: str) -> None:
+    def begin(self, case: Case, place: str) -> None:
         """Open a notebook with a store of its own, in a namespace that is empty."""
         for name in self.names():
             if name not in self.clean:
@@ -119,7 +119,9 @@ class Runner:
         self.shell.compile.reset_compiler_flags()  # `from __future__` holds for the cells that follow
         os.chdir(self.folder)
         sys.path[:] = self.path
-        os.environ["DURABLE_NB_STORE"] = str(self.folder / place)
+        settings = {"STORE": str(self.folder / place), **dict(case.settings)}
+        os.environ.clear()
+        os.environ.update(self.environ, **{f"DURABLE_NB_{name}": value for name, value in settings.items()})
         durable_nb.session().keeper.abandon()  # its end is not recorded: for the next kernel it was killed
         extension.of(self.shell).reopen(f"{place}.ipynb")
 
@@ -127,7 +129,7 @@ class Runner:
         """The phases in the kernel where the case is made."""
         points: dict[str, Any] = {"place": place}
         ids: dict[str, int] = {}
-        self.begin(place)
+        self.begin(case, place)
         session = durable_nb.session()
 
         def made() -> str:
@@ -192,7 +194,7 @@ class Runner:
             self.cells(case.mutate)
             self.check(case.after, None, fresh=True)
 
-        self.begin(point["place"])
+        self.begin(case, point["place"])
         self.phase("killed", loaded)
         self.phase("killed back", lambda: moved("before", case.before) and None)
         self.phase("killed forth", lambda: moved("after", case.after) and None)
