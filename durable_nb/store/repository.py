@@ -286,6 +286,7 @@ class Repository:
             compression=self.compression,
             min_free=self.min_free,
             lock=LifeLock(file) if file else None,
+            then=self.tidying.finish,
         )
 
     def _unsafe(self, history: History) -> list[str]:

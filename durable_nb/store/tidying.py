@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import threading
 from typing import TYPE_CHECKING
@@ -33,22 +32,23 @@ class Tidying:
         many = self._repository.packs.count - self._packs >= MANY
         if not (full or many) or (self._thread is not None and self._thread.is_alive()):
             return
+        self._hurry.clear()
         self._thread = threading.Thread(
             target=self._run,
             args=(writer.execution, spans, full, many),
             name="durable_nb tidying",
             daemon=True,
         )
-        # A thread that the end of the process catches inside of Arrow brings it down.
-        atexit.register(self.finish)
         self._thread.start()
 
-    def finish(self, timeout: float = 1.0) -> None:
-        """Return when nothing is being tidied, or after so many seconds."""
+    def finish(self, timeout: float = 0.5) -> None:
+        """Return when nothing is being tidied, or after so many seconds.
+
+        A thread that the end of the process catches inside of Arrow may bring it down.
+        """
         self._hurry.set()
         if self._thread is not None:
             self._thread.join(timeout)
-        self._hurry.clear()
 
     def _run(self, execution: str, spans: int, full: bool, many: bool) -> None:
         # What is in the way is for `verify` to say; it is tried again when there is more to do.
@@ -62,4 +62,3 @@ class Tidying:
             with contextlib.suppress(DurableError, OSError):
                 merge(self._repository, sleep=self._hurry.wait)
             self._packs = self._repository.packs.count
-        atexit.unregister(self.finish)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,7 @@ class Writer:
         compression: Compression = "lz4",
         min_free: int = 0,
         lock: LifeLock | None = None,
+        then: Callable[[], None] | None = None,
     ) -> None:
         self.execution = execution
         self.epoch = epoch.number
@@ -85,6 +86,7 @@ class Writer:
         self.compression = compression
         self.min_free = min_free
         self._life = lock
+        self._then = then
         self._opened = epoch.digest
         self._notebook = epoch.notebook
         self._parent = history.head.digest if history and history.head else ""
@@ -168,9 +170,11 @@ class Writer:
         return record
 
     def close(self) -> None:
-        """Give up the lock that says that this process lives."""
+        """Give up the lock that says that this process lives, and wait a moment for who tidies up."""
         if self._life is not None:
             self._life.close()
+        if self._then is not None:
+            self._then()
 
     def rely_on_unsafe(self, keys: Iterable[str]) -> None:
         """These objects may not be on the disk yet: the next `safe` sees to them."""

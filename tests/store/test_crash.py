@@ -129,4 +129,4 @@ def test_a_kill_at_any_step_loses_nothing_that_was_kept(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(10, 30, 2))
 def test_three_thousand_kills_lose_nothing_that_was_kept(tmp_path: Path, seed: int) -> None:
-    _kill(tmp_path, seed, 300)
+    _kill(tmp_path, seed, 330)

@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from durable_nb.errors import NotFoundError
 from durable_nb.model import Piece
-from durable_nb.store import condemned, merging
+from durable_nb.store import condemned, merging, tidying
 from durable_nb.store.condemned import condemn
 from durable_nb.store.garbage import collect
 from durable_nb.store.merging import merge
@@ -103,6 +104,25 @@ def test_a_store_of_one_line_cells_stays_small(
     assert len(_packs(repository)) < 140
     assert values(reopen(), "run") == {"v": b"299"}
     assert values(reopen(), "run", 7) == {"v": b"6"}
+    assert reopen().verify() == []
+
+
+def test_a_writer_that_ends_does_not_wait_for_a_grace_period(
+    writer: Writer, repository: Repository, reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "merge", partial(merge, grace=600.0))
+    expected = {}
+    for i in range(70):
+        expected[f"v{i}"] = b"%d" % i
+        commit(writer, {f"v{i}": b"%d" % i})
+    repository.keep_within(writer, 1 << 40)
+    writer.end("COMPLETED")
+    assert repository.tidying._thread
+    repository.tidying._thread.join(60)
+    assert not repository.tidying._thread.is_alive()
+    assert len(_packs(reopen())) < 10
+    assert reopen().objects.list("condemned/") == []
+    assert values(reopen(), "run") == expected
     assert reopen().verify() == []
 
 
