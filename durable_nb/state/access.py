@@ -46,6 +46,9 @@ _REGISTERS = re.compile(
 """Methods that hand code over to be called later."""
 
 _TAKES = frozenset({"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "put"})
+DOTTED: set[str] = set()
+"""Modules that cells imported by dotted names, which bind the package only."""
+
 CODE = "<code>"
 """Stands for a function without a name among what is given away."""
 
@@ -87,6 +90,8 @@ def of_source(source: str) -> Access:
             case ast.Import(names=aliases):
                 for alias in aliases:
                     modules.add(alias.name.partition(".")[0])
+                    if "." in alias.name and alias.asname is None:
+                        DOTTED.add(alias.name)
                     names.add(alias.asname or alias.name.partition(".")[0])
             case ast.ImportFrom(module=module, names=aliases, level=level):
                 modules.add("." if level else (module or "").partition(".")[0])
@@ -305,10 +310,10 @@ def reached(names: Iterable[str], namespace: Mapping[str, object]) -> tuple[set[
             if why is not None:
                 reason = f"`{name}` {why}"
             for mentioned in of_code(code):
+                if mentioned in _DYNAMIC and mentioned != "_":
+                    reason = f"`{name}` uses {mentioned}"
                 if mentioned in namespace and mentioned not in found:
                     stack.append(mentioned)
-                elif mentioned in _DYNAMIC and mentioned not in namespace and mentioned != "_":
-                    reason = f"`{name}` uses {mentioned}"
     return found, reason
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import array as array_module
+import pickle
 import sys
 from typing import Any
 
 
 def array_reduce(array: Any) -> Any:
     """How to make an array again; of a view, from its base."""
+    numpy = sys.modules["numpy"]
     root, base = array, array.base
-    while type(base) in (type(array), sys.modules["numpy"].memmap) or type(base).__name__ == "DummyArray":
+    while issubclass(type(base), numpy.ndarray) or type(base).__name__ == "DummyArray":
         if type(base).__name__ != "DummyArray":  # `as_strided` puts one between
             root = base
         base = base.base
     while type(base) is memoryview:
         base = base.obj
     if type(base) in _EXPORTERS and not array.dtype.hasobject:
-        root = sys.modules["numpy"].frombuffer(base, "u1")
-        return _view_reduce(array, root, base)
+        return _view_reduce(array, numpy.frombuffer(base, "u1"), base)
     if root is array or not (root.flags.c_contiguous or root.flags.f_contiguous):
         return _base_reduce(array)
+    if type(root) not in (numpy.ndarray, numpy.memmap):
+        if array.flags.c_contiguous or array.flags.f_contiguous or root.dtype.hasobject:
+            return _base_reduce(array)  # a buffer over the same memory, which makes them one region
+        root = numpy.frombuffer(pickle.PickleBuffer(root).raw(), numpy.uint8)
     if root.dtype == object == array.dtype:
         first = _offset(array, root) // root.itemsize
         args = (root, array.shape, array.strides, first)

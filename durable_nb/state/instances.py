@@ -1,14 +1,14 @@
 """Instances that plain pickle would bring back wrong.
 
-Exceptions, objects that answer for attributes that they lack, and what `typing` makes.
+Exceptions, objects whose class interferes with how they are made and read, and what `typing` makes.
 """
 
 from __future__ import annotations
 
-import copyreg
 import sys
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from durable_nb.state.classes import in_notebook
@@ -22,7 +22,7 @@ def handler(kind: type) -> Reduce | None:
         return _exception_reduce if _is_plain(kind, BaseException) else None
     if kind.__module__ == "typing":
         return _TYPING.get(kind.__name__)
-    return _delegate_reduce if _delegates(kind) else None
+    return _odd_reduce if _is_odd(kind) else None
 
 
 _HOOKS = ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__")
@@ -55,30 +55,58 @@ def set_exception(error: BaseException, held: tuple[Any, ...]) -> None:
         vars(error).update(attributes)
 
 
-def _delegates(kind: type) -> bool:
-    """Whether instances answer for attributes that they lack, by the notebook's own code.
+_OWN = frozenset({"__getattr__", "__getattribute__", "__new__", "__class__", "__dict__"})
 
-    Loading one would ask the empty instance whether it has a `__setstate__`, and never come back.
+
+def _is_odd(kind: type) -> bool:
+    """Whether loading an instance in the plain way would run the notebook's own code.
+
+    It would ask the empty instance for hooks, call `__new__` without arguments, believe its `__dict__`.
     """
-    own = [k for k in kind.__mro__ if k is not object]
-    if not any("__getattr__" in vars(k) or "__getattribute__" in vars(k) for k in own):
+    own = [vars(k) for k in kind.__mro__ if k is not object]
+    if not any(_OWN & held.keys() and _overrides(held) for held in own):
         return False
-    plain = _is_plain(kind, object) and not {"__getnewargs__", "__getnewargs_ex__"} & {
-        key for k in own for key in vars(k)
-    }
-    return plain and all(in_notebook(k) for k in own)
+    hooks = {"__getnewargs__", "__getnewargs_ex__"}
+    return (
+        _is_plain(kind, object)
+        and not any(hooks & held.keys() for held in own)
+        and all(in_notebook(k) for k in kind.__mro__ if k is not object)
+    )
 
 
-def _delegate_reduce(obj: Any) -> Any:
+def _overrides(held: Mapping[str, Any]) -> bool:
+    own = {key for key in _OWN & held.keys() if type(held[key]) is not types.GetSetDescriptorType}
+    return bool(own)
+
+
+def _odd_reduce(obj: Any) -> Any:
     state = object.__getstate__(obj)
-    return copyreg.__newobj__, (type(obj),), state, None, None, set_attributes  # type: ignore[attr-defined]
+    attributes = _attributes(obj)
+    if type(state) is not tuple and attributes is not None:
+        state = dict(attributes) or None
+    return bare, (type(obj),), state, None, None, set_attributes
+
+
+def bare(kind: type) -> Any:
+    """An instance that no code of the notebook has seen."""
+    return object.__new__(kind)
+
+
+def _attributes(obj: Any) -> dict[str, Any] | None:
+    """The true `__dict__` of an instance; None where it has slots only."""
+    for kind in type(obj).__mro__:
+        descriptor = vars(kind).get("__dict__")
+        if type(descriptor) is types.GetSetDescriptorType:
+            return descriptor.__get__(obj)  # type: ignore[no-any-return]
+    return None
 
 
 def set_attributes(obj: Any, state: Any) -> None:
     """Give an instance its attributes without asking it anything."""
     attributes, slots = state if type(state) is tuple else (state, None)
-    if attributes:
-        object.__getattribute__(obj, "__dict__").update({sys.intern(k): v for k, v in attributes.items()})
+    held = _attributes(obj)
+    if attributes and held is not None:
+        held.update({sys.intern(k): v for k, v in attributes.items()})
     for key, value in (slots or {}).items():
         object.__setattr__(obj, key, value)
 

@@ -17,6 +17,7 @@ import builtins
 import copyreg
 import dataclasses
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -114,6 +115,13 @@ def block(values: Any, places: Any, dimensions: int, key: int) -> Any:
     return _outside(values, places, dimensions, key)
 
 
+def package(name: str, inner: tuple[str, ...]) -> types.ModuleType:
+    """A package with those of its modules that the notebook imported by their dotted names."""
+    for module in (name, *inner):
+        importlib.import_module(module)
+    return sys.modules[name]
+
+
 _CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
 
 
@@ -174,7 +182,7 @@ class _Reducing:
             return self._block_reduce
         if f"{kind.__module__}.{kind.__name__}" == "pandas.core.internals.managers.SingleBlockManager":
             return _manager_reduce
-        return instances.handler(kind)
+        return instances.handler(kind) or special.inherited(kind)
 
     def _reference(self, obj: Any) -> Any:
         """A reference by name to a definition of the notebook, where `obj` is one."""
@@ -196,6 +204,8 @@ class _Reducing:
             return classes.reduce(obj)
         self.outside = self.outside or access.leads_outside(obj)
         reduced = cp._class_reduce(obj)
+        if isinstance(reduced, tuple) and _importable(obj):
+            return NotImplemented
         if isinstance(reduced, tuple) and reduced[0] in (cp._make_skeleton_class, cp._make_skeleton_enum):
             return classes.reduce(obj)  # a library made it, and nothing is to be found under its name
         return reduced
@@ -233,6 +243,9 @@ class _Reducing:
 
     def _module_reduce(self, obj: types.ModuleType) -> Any:
         self.outside = self.outside or access.leads_outside(obj)
+        inner = tuple(sorted(name for name in access.DOTTED if name.startswith(f"{obj.__name__}.")))
+        if inner and sys.modules.get(obj.__name__) is obj:
+            return package, (obj.__name__, inner)
         return cp._module_reduce(obj)
 
     def _builtin_reduce(self, obj: types.BuiltinFunctionType) -> Any:
@@ -244,6 +257,16 @@ class _Reducing:
 
     def _cell_reduce(self, obj: types.CellType) -> Any:
         return cell, (self._cell_key(obj),), functions.contents(obj), None, None, functions.set_cell
+
+
+def _importable(obj: type) -> bool:
+    """Whether a class is to be found under its name, once its module is imported."""
+    if obj.__module__ in sys.modules or type(obj.__module__) is not str:
+        return False
+    try:
+        return resolve(vars(importlib.import_module(obj.__module__)), obj.__qualname__) is obj
+    except ImportError:
+        return False
 
 
 def _manager_reduce(manager: Any) -> Any:
@@ -291,6 +314,10 @@ def dump_values(values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
     try:
         return _dumped(_Pickler, values, space)
     except RecursionError:
+        pass
+    try:
+        return _deeply(lambda: _dumped(_Pickler, values, space))
+    except RecursionError:  # from Python 3.12 on, recursion in C has a limit of its own
         return _deeply(lambda: _dumped(_DeepPickler, values, space))
 
 
@@ -330,8 +357,10 @@ class _Unpickler(pickle.Unpickler):
         buffers: Iterable[Any],
         space: Namespace,
         staged: Mapping[str, Any],
+        bind: Callable[[str, Any], None],
     ) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
+        self._bind = bind
         self._space = space
         self._staged = ChainMap(dict(staged), space)
         self._cells: dict[int, types.CellType] = {}
@@ -380,8 +409,11 @@ class _Unpickler(pickle.Unpickler):
         return made
 
     def _make(self, *args: Any) -> type:
-        self._classes.append(classes.make(*args))
-        return self._classes[-1]
+        made = classes.make(*args)
+        self._classes.append(made)
+        if in_notebook(made):
+            self._bind(made.__qualname__, made)
+        return made
 
     def _function(
         self, code: types.CodeType | functions.Foreign, name: str, cells: tuple[int, ...], module: str
@@ -399,17 +431,27 @@ class _Unpickler(pickle.Unpickler):
         elif module != "__main__":
             __import__(module)
             scope = vars(sys.modules[module])
-        return types.FunctionType(code, scope, name, None, tuple(self._cell(k) for k in cells) or None)
+        made = types.FunctionType(code, scope, name, None, tuple(self._cell(k) for k in cells) or None)
+        if code.co_qualname == name and module == "__main__":
+            self._bind(name, made)
+        return made
 
 
 def _nothing() -> None:
     """The code of stubs: none of them stays when a component is loaded."""
 
 
-def load(stream: Any, buffers: Iterable[Any], space: Namespace, staged: Mapping[str, Any]) -> dict[str, Any]:
+def load(
+    stream: Any,
+    buffers: Iterable[Any],
+    space: Namespace,
+    staged: Mapping[str, Any],
+    bind: Callable[[str, Any], None] = lambda _name, _definition: None,
+) -> dict[str, Any]:
     """Unpickle one component: only bytes whose chain of digests leads to a trusted signature.
 
-    Functions get `space` as their globals; definitions are looked up in `staged` first.
+    Functions get `space` as their globals; definitions are looked up in `staged` first. `bind` is told
+    of each definition as soon as it exists: what loads after it may call it by name.
     """
-    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged).load()
+    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged, bind).load()
     return loaded

@@ -152,7 +152,9 @@ def _load_into(
             if _patch(staged, todo, manifest, live, read, capture):
                 continue
             stream, buffers = _assemble(manifest, live, read, capture)
-            values = pickling.load(stream, buffers, capture.space, staged.values)
+            values = pickling.load(
+                stream, buffers, capture.space, staged.values, _binder(staged, todo, manifest, capture)
+            )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -168,9 +170,22 @@ def _load_into(
                 if name in ambient.FIRST:
                     _put_ambient(name, value, staged.failed)
                 elif _rank(manifest) < _DATA and not is_pseudo(name):
-                    # What loads after it may call it.
-                    staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
-                    capture.space[name] = value
+                    _bind(staged, name, value, capture)  # what loads after it may call it
+
+
+def _bind(staged: Staged, name: str, value: Any, capture: Capture) -> None:
+    staged.replaced.setdefault(name, capture.space.get(name, _UNBOUND))
+    capture.space[name] = value
+
+
+def _binder(staged: Staged, todo: Plan, manifest: Component, capture: Capture) -> Callable[[str, Any], None]:
+    names = {name for name in manifest.names if name in todo.load}
+
+    def bind(name: str, value: Any) -> None:
+        if name in names:
+            _bind(staged, name, value, capture)
+
+    return bind
 
 
 def _patch(staged: Staged, todo: Plan, manifest: Component, live: Live, read: Read, capture: Capture) -> bool:

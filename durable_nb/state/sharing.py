@@ -41,7 +41,7 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
     union = _Union(len(names))
     owner_of: dict[int, int] = {}
     keep: list[Any] = []  # no address may be reused while it stands for an object
-    walk = Walk()
+    walk = Walk(space)
     for index, name in enumerate(names):
         frontier = [values[name]]
         while frontier:
@@ -83,7 +83,7 @@ _CODE = (*_DEFINITIONS, property, staticmethod, classmethod)
 
 def can_tie(name: str, value: Any, space: Mapping[str, Any]) -> bool:
     """Whether a definition reaches anything that another variable could share: most reach nothing."""
-    walk = Walk()
+    walk = Walk(space)
     seen: set[int] = set()
     frontier = [value]
     while frontier:

@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from durable_nb.state.reducers import databases, files, libraries, running, views
+from durable_nb.state.reducers import (
+    arrays,
+    boosting,
+    databases,
+    figures,
+    files,
+    libraries,
+    running,
+    tensors,
+    views,
+)
 from durable_nb.state.reducers.reduce import FAMILIES, Reduce, Table, inherits
 
 REDUCERS: dict[type, Reduce] = {**files.FILES, **views.VIEWS, **running.RUNNING, **libraries.MODULES}
@@ -28,12 +38,21 @@ _OF_MODULES: Mapping[str, Callable[[Any], Table]] = {
     "ipywidgets": libraries.widgets,
     "logging": libraries.logging,
     "multiprocessing.connection": running.pipes,
-    "numpy": libraries.numpy,
+    "numpy": lambda module: {**libraries.numpy(module), **arrays.subclasses(module)},
     "sqlite3": databases.sqlite,
     "subprocess": running.processes,
     "tarfile": files.archives,
     "tempfile": files.temporary,
     "threading": running.threads,
+    "torch": tensors.torch,
+    "PIL.ImageDraw": figures.pillow,
+    "astropy.units.quantity": arrays.quantities,
+    "bokeh.core.property.wrappers": figures.bokeh,
+    "lightgbm.basic": boosting.lightgbm,
+    "matplotlib.cbook": figures.matplotlib_callbacks,
+    "matplotlib.figure": figures.matplotlib_figures,
+    "plotly.basedatatypes": figures.plotly,
+    "xgboost.core": boosting.xgboost,
     "tqdm.std": libraries.progress_bars,
     "zipfile": files.archives,
 }

@@ -13,13 +13,15 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from durable_nb.state.access import of_code
 from durable_nb.state.atoms import library
 
 
 class Walk:
     """What objects hold, and the memory that they use."""
 
-    def __init__(self) -> None:
+    def __init__(self, space: Mapping[str, Any]) -> None:
+        self._space = space
         self.memory: list[tuple[int, int, int]] = []
         """(first byte, one past the last, owner)"""
         self._special: dict[type, bool] = {}
@@ -46,7 +48,11 @@ class Walk:
 
     def _held(self, obj: Any, kind: type, owner: int) -> Iterable[Any]:
         if kind is types.FunctionType:
-            return [*(obj.__closure__ or ()), obj.__defaults__, obj.__kwdefaults__, obj.__dict__]
+            held = [*(obj.__closure__ or ()), obj.__defaults__, obj.__kwdefaults__, obj.__dict__]
+            if obj.__globals__ is not self._space and obj.__globals__.get("__name__") == "__main__":
+                # Of a script that was run: it has the objects that the variables have, in a dict of its own.
+                held.extend(obj.__globals__.get(name) for name in of_code(obj.__code__))
+            return held
         if issubclass(kind, type):
             # `copyreg` leaves a list of slot names in every class whose instances were pickled.
             own = [held for key, held in vars(obj).items() if key != "__slotnames__"]
@@ -69,16 +75,16 @@ class Walk:
             self._interval(obj, owner)
             return [obj.obj]
         root = library(kind)
-        held: Iterable[Any] | None = None
+        more: Iterable[Any] | None = None
         if root == "pandas":
-            held = _pandas(obj)
+            more = _pandas(obj)
         elif root == "pyarrow":
-            held = _arrow(obj, self, owner)
+            more = _arrow(obj, self, owner)
         elif root == "torch":
-            held = _torch(obj, self, owner)
+            more = _torch(obj, self, owner)
         elif "numpy" in sys.modules:
-            held = self._numpy(obj, owner)
-        return gc.get_referents(obj) if held is None else held
+            more = self._numpy(obj, owner)
+        return gc.get_referents(obj) if more is None else more
 
     def _interval(self, obj: Any, owner: int) -> None:
         array = getattr(obj, "__array_interface__", None)
