@@ -269,7 +269,7 @@ class _Walk:
             yield self._items(value.attrs)
 
     def _order(self, key: int) -> Callable[[Any], str]:
-        """Sorts what a set holds by what it looks like where it is met first. The set is not entered again."""
+        """Sorts what a set holds by what it looks like where it is met first; the set itself is left out."""
         within = self._within | {key}
 
         def order(value: Any) -> str:

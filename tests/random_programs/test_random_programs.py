@@ -10,7 +10,7 @@ from tests.random_programs.grammar import IMPORTS
 from tests.random_programs.program import Player, Step, notebook, random_steps
 
 LENGTH = 50
-SEEDS = 60
+SEEDS = 40
 BLOCK = 50
 
 
