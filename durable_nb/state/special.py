@@ -19,6 +19,7 @@ from durable_nb.state.reducers import (
     running,
     tensors,
     views,
+    widgets,
 )
 from durable_nb.state.reducers.reduce import FAMILIES, Reduce, Table, inherits
 
@@ -35,7 +36,7 @@ _OF_MODULES: Mapping[str, Callable[[Any], Table]] = {
     "concurrent.futures": running.futures,
     "duckdb": databases.duckdb,
     "ipykernel.iostream": files.streams,
-    "ipywidgets": libraries.widgets,
+    "ipywidgets": widgets.widgets,
     "logging": libraries.logging,
     "multiprocessing.connection": running.pipes,
     "numpy": lambda module: {**libraries.numpy(module), **arrays.subclasses(module)},

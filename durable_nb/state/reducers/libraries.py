@@ -112,11 +112,6 @@ def progress_bars(module: Any) -> Table:
     return family(module.tqdm, refuse)
 
 
-def widgets(module: Any) -> Table:
-    """Of ipywidgets: half of a widget is in the page, and is gone with the kernel."""
-    return family(module.Widget, refuse)
-
-
 def ctypes(module: Any) -> Table:
     """Of ctypes: an array's class, which is made when it is asked for."""
 
