@@ -32,7 +32,7 @@ KNOWN = Path("known.json")
 ROUNDS = 3
 """How often a notebook goes one step back and forth."""
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds after which there is no further round."""
 
 
