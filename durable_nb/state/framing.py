@@ -23,21 +23,22 @@ _SIZED = {0x4B: 1, 0x4D: 2, 0x4A: 4, 0x47: 8, 0x68: 1, 0x6A: 4}
 """Opcodes that are followed by so many bytes."""
 
 
-def strip(file: io.BytesIO) -> None:
-    """Take the frame headers out of a protocol 5 stream, in place.
+def strip(file: io.BytesIO, start: int = 0) -> None:
+    """Take the frame headers out of a protocol 5 stream that begins at `start`, in place.
 
     Between frames stand large strings, and what is shorter than a frame's header is worth.
     """
     with file.getbuffer() as view:
-        size, at, put = len(view), len(PROTO), len(PROTO)
+        size = len(view)
+        at = put = start + len(PROTO)
         while at < size:
             if view[at] == _FRAME:
-                start = at + _HEADER
-                stop = start + struct.unpack_from("<Q", view, at + 1)[0]
+                first = at + _HEADER
+                stop = first + struct.unpack_from("<Q", view, at + 1)[0]
             else:
-                start, stop = at, _end(view, at)
-            view[put : put + stop - start] = view[start:stop]
-            put += stop - start
+                first, stop = at, _end(view, at)
+            view[put : put + stop - first] = view[first:stop]
+            put += stop - first
             at = stop
     file.truncate(put)
 

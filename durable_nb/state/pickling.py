@@ -299,13 +299,6 @@ _STACK = 1 << 30
 """Bytes of address space for their C stack: some calls in `pickle` still use it."""
 
 
-class _Whole:
-    """Stands for the namespace itself, where a variable holds `globals()`."""
-
-    def __reduce__(self) -> Any:
-        return namespace, ()
-
-
 def dump_values(values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
     """Pickle values together, as one stream that keeps what they share.
 
@@ -343,11 +336,27 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
 
 def _dumped(kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
     file = io.BytesIO()
+    file.write(_NOTHING)
     buffers: list[pickle.PickleBuffer] = []
-    pickler = kind(file, buffers, values, space)
-    pickler.dump({sys.intern(name): _Whole() if value is space else value for name, value in values.items()})
-    framing.strip(file)
-    return Dump(file.getvalue(), *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
+    pickler: Any = kind(file, buffers, values, space)
+    # As if the namespace had been pickled first: wherever it is met, it is a reference to number 0.
+    pickler.memo = {id(space): (0, space)}
+    pickler.dump({sys.intern(name): value for name, value in values.items()})
+    framing.strip(file, len(_NOTHING))
+    stream = file.getvalue()
+    if stream.find(_NUMBER_0) > 0:
+        stream = _NAMESPACE + stream[len(_NOTHING) :]
+    return Dump(stream, *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
+
+
+_NUMBER_0 = b"h\x00"
+_NOTHING = framing.PROTO + b"N\x940"
+_NAMESPACE = (
+    framing.PROTO
+    + b"".join(b"\x8c" + bytes([len(name)]) + name.encode() for name in (__name__, "namespace"))
+    + b"\x93)R\x940"
+)
+"""What puts number 0 into an unpickler's memo, and nothing on its stack."""
 
 
 class _Unpickler(pickle.Unpickler):

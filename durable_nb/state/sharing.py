@@ -49,7 +49,7 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
             fresh.pop(id(space), None)
             for key in fresh.keys() & owner_of.keys():
                 obj = fresh.pop(key)
-                if owner_of[key] != index and (type(obj) is not tuple or _ties(obj)):
+                if owner_of[key] != index and (type(obj) not in (tuple, frozenset) or _ties(obj)):
                     union.join(owner_of[key], index)
             for kind in set(map(type, fresh.values())):
                 if issubclass(kind, _DEFINITIONS):
@@ -118,6 +118,8 @@ def _is_importable(obj: Any) -> bool:
     return module is not None and resolve(vars(module), getattr(obj, "__qualname__", "")) is obj
 
 
-def _ties(value: tuple[Any, ...]) -> bool:
-    """Whether a shared tuple holds anything that can change: equal constants share tuples."""
-    return any(not is_atomic(item) and not (type(item) is tuple and not _ties(item)) for item in value)
+def _ties(value: tuple[Any, ...] | frozenset[Any]) -> bool:
+    """Whether a shared tuple or set holds anything that can change: equal constants share them."""
+    return any(
+        not is_atomic(item) and not (type(item) in (tuple, frozenset) and not _ties(item)) for item in value
+    )
