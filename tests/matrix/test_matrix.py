@@ -17,3 +17,12 @@ def test_it_comes_back(
     matrix: Callable[[Path, str], Outcomes], group: Path, mode: str, case: str, phase: str
 ) -> None:
     matrix(group, mode).check(case, phase)
+
+
+@pytest.mark.parametrize(
+    ("group", "mode", "case", "phase"), [(CASES, "partial", "changes-append", "made")], ids=["append"]
+)
+def test_partial_scans_are_partial(
+    matrix: Callable[[Path, str], Outcomes], group: Path, mode: str, case: str, phase: str
+) -> None:
+    assert matrix(group, mode).phases[case, phase]["told"] == "partial scan"

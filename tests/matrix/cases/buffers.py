@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from case import Case
+from kinds import QUICK
 
 NP = "import numpy as np"
 
 
 def written(name: str, make: str, cell: str, before: str, after: str, *imports: str, **options: Any) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
+    """One cell that changes something; `before` and `after` are expressions."""
     return Case(
         name,
         (*(imports or (NP,)), make),
-        ("quick = 1", cell),
+        (QUICK, cell),
         f"assert {before}",
         f"assert {after}",
         **options,

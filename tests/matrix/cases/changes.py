@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from case import Case
+from kinds import appends
 
 MINE = """
     import pathlib, sys
@@ -17,349 +15,255 @@ MINE = """
 """
 
 
-def seen(name: str, make: str | tuple[str, ...], *mutate: str, **options: Any) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
-    cells = (make,) if isinstance(make, str) else make
-    return Case(
-        name,
-        make=("data = []", *cells),
-        mutate=("quick = 1", *mutate),
-        before="assert data == [] and 'quick' not in globals()",
-        after="assert data == [1]",
-        **options,
-    )
-
-
 CASES = (
-    seen("append", "n = 1", "data.append(1)"),
-    seen("a function", "def add(): data.append(1)", "add()"),
-    seen("global in a function", "def add():\n    global data\n    data = data + [1]", "add()"),
-    seen("globals().update", "n = 1", "globals().update(data=[1])"),
-    seen("globals() in a function", "def add(): globals()['data'].append(1)", "add()"),
-    seen("exec", "n = 1", "exec('data.append(1)')"),
-    seen("exec in a function", "def add(): exec('data.append(1)')", "add()"),
-    seen("eval of a name that is put together", "n = 1", "eval('da' + 'ta').append(1)"),
-    seen("a builtin under another name", "run = exec", "run('data.append(1)')"),
-    seen("builtins.exec", "import builtins", "builtins.exec('data.append(1)')"),
-    seen("exec in a container", "tools = {'run': exec}", "tools['run']('data.append(1)')"),
-    seen("vars", "n = 1", "vars()['data'].append(1)"),
-    seen("the shell's namespace", "ip = get_ipython()", "ip.user_ns['data'].append(1)"),
-    seen("__main__", "import __main__ as here", "here.data.append(1)"),
-    seen("sys.modules", "import sys", "sys.modules['__main__'].data.append(1)"),
-    seen("a frame", "import sys", "sys._getframe().f_globals['data'].append(1)"),
-    seen("inspect", "import inspect", "inspect.currentframe().f_globals['data'].append(1)"),
-    seen("__globals__", "def f(): pass", "f.__globals__['data'].append(1)"),
-    seen("gc", "import gc", "[o for o in gc.get_referrers(data) if o is globals()][0]['data'].append(1)"),
-    seen("a method", "class Box:\n    def add(self): data.append(1)\nbox = Box()", "box.add()"),
-    seen("a class attribute", "class Box:\n    items = data", "Box.items.append(1)"),
-    seen(
+    appends("append", "n = 1", "data.append(1)"),
+    appends("a function", "def add(): data.append(1)", "add()"),
+    appends("global in a function", "def add():\n    global data\n    data = data + [1]", "add()"),
+    appends("globals().update", "n = 1", "globals().update(data=[1])"),
+    appends("globals() in a function", "def add(): globals()['data'].append(1)", "add()"),
+    appends("exec", "n = 1", "exec('data.append(1)')"),
+    appends("exec in a function", "def add(): exec('data.append(1)')", "add()"),
+    appends("eval of a name that is put together", "n = 1", "eval('da' + 'ta').append(1)"),
+    appends("a builtin under another name", "run = exec", "run('data.append(1)')"),
+    appends("builtins.exec", "import builtins", "builtins.exec('data.append(1)')"),
+    appends("exec in a container", "tools = {'run': exec}", "tools['run']('data.append(1)')"),
+    appends("vars", "n = 1", "vars()['data'].append(1)"),
+    appends("the shell's namespace", "ip = get_ipython()", "ip.user_ns['data'].append(1)"),
+    appends("__main__", "import __main__ as here", "here.data.append(1)"),
+    appends("sys.modules", "import sys", "sys.modules['__main__'].data.append(1)"),
+    appends("a frame", "import sys", "sys._getframe().f_globals['data'].append(1)"),
+    appends("inspect", "import inspect", "inspect.currentframe().f_globals['data'].append(1)"),
+    appends("__globals__", "def f(): pass", "f.__globals__['data'].append(1)"),
+    appends("gc", "import gc", "[o for o in gc.get_referrers(data) if o is globals()][0]['data'].append(1)"),
+    appends("a method", "class Box:\n    def add(self): data.append(1)\nbox = Box()", "box.add()"),
+    appends("a class attribute", "class Box:\n    items = data", "Box.items.append(1)"),
+    appends(
         "a class attribute through an instance",
         "class Box:\n    items = data\nbox = Box()",
         "box.items.append(1)",
     ),
-    seen(
+    appends(
         "a static method",
         "class Box:\n    @staticmethod\n    def add(): data.append(1)\nbox = Box()",
         "box.add()",
     ),
-    seen(
+    appends(
         "an inherited method",
         ("class A:\n    def add(self): data.append(1)", "class B(A): pass", "b = B()"),
         "b.add()",
     ),
-    seen("a property", "class B:\n    @property\n    def x(self): data.append(1)\nb = B()", "b.x"),
-    seen(
-        "a property's setter",
-        "class B:\n    @property\n    def x(self): pass\n    @x.setter\n    def x(self, v): data.append(v)\nb = B()",
-        "b.x = 1",
-    ),
-    seen(
-        "a descriptor",
-        "class D:\n    def __get__(self, o, t): data.append(1)\nclass B: x = D()\nb = B()",
-        "b.x",
-    ),
-    seen(
-        "a descriptor's __set__",
-        "class D:\n    def __set__(self, o, v): data.append(v)\nclass B: x = D()\nb = B()",
-        "b.x = 1",
-    ),
-    seen("__setattr__", "class B:\n    def __setattr__(self, n, v): data.append(v)\nb = B()", "b.x = 1"),
-    seen(
-        "__getattr__",
-        "class B:\n    def __getattr__(self, n):\n        if n == 'x': data.append(1)\n        raise AttributeError(n)\nb = B()",
-        "hasattr(b, 'x')",
-    ),
-    seen("__call__", "class B:\n    def __call__(self): data.append(1)\nb = B()", "b()"),
-    seen("__getitem__", "class B:\n    def __getitem__(self, k): data.append(k)\nb = B()", "b[1]"),
-    seen("__setitem__", "class B:\n    def __setitem__(self, k, v): data.append(v)\nb = B()", "b[0] = 1"),
-    seen("__iadd__", "class B:\n    def __iadd__(self, v): data.append(v); return self\nb = B()", "b += 1"),
-    seen("__add__", "class B:\n    def __add__(self, v): data.append(v)\nb = B()", "b + 1;"),
-    seen(
-        "__eq__",
-        "class B:\n    def __eq__(self, o): data.append(1); return True\n    __hash__ = None\nb = B()",
-        "quick = b == 2",
-    ),
-    seen("__len__", "class B:\n    def __len__(self): data.append(1); return 3\nb = B()", "quick = len(b)"),
-    seen(
-        "__enter__",
-        "class B:\n    def __enter__(self): data.append(1)\n    def __exit__(self, *a): pass\nb = B()",
-        "with b: pass",
-    ),
-    seen(
-        "__exit__",
-        "class B:\n    def __enter__(self): pass\n    def __exit__(self, *a): data.append(1)\nb = B()",
-        "with b: pass",
-    ),
-    seen(
-        "__iter__",
-        "class B:\n    def __iter__(self): data.append(1); return iter(())\nb = B()",
-        "for i in b: pass",
-    ),
-    seen(
-        "__contains__",
-        "class B:\n    def __contains__(self, v): data.append(v); return True\nb = B()",
-        "quick = 1 in b",
-    ),
-    seen(
-        "__repr__ as the cell's result",
-        "class B:\n    n = 0\n    def __repr__(self): data[:] = [1]; return 'B'\nb = B()",
-        "b",
-    ),
-    seen(
-        "__format__",
-        "class B:\n    def __format__(self, s): data.append(1); return ''\nb = B()",
-        "quick = f'{b}'",
-    ),
-    seen(
-        "__bool__",
-        "class B:\n    def __bool__(self): data.append(1); return True\nb = B()",
-        "quick = 2 if b else 3",
-    ),
-    seen("__init_subclass__", "class A:\n    def __init_subclass__(cls): data.append(1)", "class B(A): pass"),
-    seen(
-        "__set_name__",
-        "class D:\n    def __set_name__(self, o, n): data.append(1)\nd = D()",
-        "class B: x = d",
-    ),
-    seen("__class_getitem__", "class A:\n    def __class_getitem__(cls, k): data.append(k)", "A[1]"),
-    seen("__new__", "class A:\n    def __new__(cls): data.append(1); return object.__new__(cls)", "A()"),
-    seen("__del__", "class A:\n    def __del__(self): data.append(1)", "_x = A(); del _x", redo=False),
-    seen(
-        "a metaclass",
-        "class M(type):\n    def __call__(cls): data.append(1)\nclass A(metaclass=M): pass",
-        "A()",
-    ),
-    seen(
-        "an operator method of a container's element",
-        "class B:\n    def __lt__(self, o): data[:] = [1]; return True\nbs = [B(), B()]",
-        "bs.sort()",
-    ),
-    seen("a key function", "def key(x): data[:] = [1]; return x", "quick = sorted([2], key=key)"),
-    seen(
+    appends("a key function", "def key(x): data[:] = [1]; return x", "quick = sorted([2], key=key)"),
+    appends(
         "a key function in a dict",
         "tools = {'key': lambda x: data.append(1)}",
         "list(map(tools['key'], [0]));",
     ),
-    seen("a lambda in a list", "add = [lambda: data.append(1)]", "add[0]()"),
-    seen("a bound method", "add = data.append", "add(1)"),
-    seen(
+    appends("a lambda in a list", "add = [lambda: data.append(1)]", "add[0]()"),
+    appends("a bound method", "add = data.append", "add(1)"),
+    appends(
         "a bound method of a notebook class",
         "class B:\n    def add(self): data.append(1)\nadd = B().add",
         "add()",
     ),
-    seen("a partial", "import functools\nadd = functools.partial(data.append, 1)", "add()"),
-    seen(
+    appends("a partial", "import functools\nadd = functools.partial(data.append, 1)", "add()"),
+    appends(
         "a partial of a lambda",
         "import functools\nadd = functools.partial(lambda x: data.append(x), 1)",
         "add()",
     ),
-    seen(
+    appends(
         "a partialmethod",
         "import functools\nclass B:\n    def add(self, x): data.append(x)\n    one = functools.partialmethod(add, 1)\nb = B()",
         "b.one()",
     ),
-    seen("methodcaller", "from operator import methodcaller\nadd = methodcaller('append', 1)", "add(data)"),
-    seen(
+    appends(
+        "methodcaller", "from operator import methodcaller\nadd = methodcaller('append', 1)", "add(data)"
+    ),
+    appends(
         "a closure over the list",
         "def outer(x):\n    def inner(): x.append(1)\n    return inner\nadd = outer(data)",
         "add()",
     ),
-    seen(
+    appends(
         "a closure that names the list",
         "def outer():\n    def inner(): data.append(1)\n    return inner\nadd = outer()",
         "add()",
     ),
-    seen("a chain of functions", ("def a(): b()", "def b(): c()", "def c(): data.append(1)"), "a()"),
-    seen(
+    appends("a chain of functions", ("def a(): b()", "def b(): c()", "def c(): data.append(1)"), "a()"),
+    appends(
         "a function that is named by a string",
         "def add(): data.append(1)",
         "quick = getattr(__import__('__main__'), 'ad' + 'd')()",
     ),
-    seen(
+    appends(
         "a function in a registry",
         "registry = {}\ndef known(f): registry[f.__name__] = f; return f\n@known\ndef add(): data.append(1)\ndel add",
         "registry['add']()",
     ),
-    seen("a default argument", "def add(x, to=data): to.append(x)", "add(1)"),
-    seen("a keyword default", "def add(x, *, to=data): to.append(x)", "add(1)"),
-    seen("a function's attribute", "def f(): pass\nf.held = data", "f.held.append(1)"),
-    seen(
+    appends("a default argument", "def add(x, to=data): to.append(x)", "add(1)"),
+    appends("a keyword default", "def add(x, *, to=data): to.append(x)", "add(1)"),
+    appends("a function's attribute", "def f(): pass\nf.held = data", "f.held.append(1)"),
+    appends(
         "a decorator",
         "def adds(f):\n    def inner(): data.append(1); return f()\n    return inner\n@adds\ndef f(): pass",
         "f()",
     ),
-    seen(
+    appends(
         "a decorator that wraps",
         "import functools\ndef adds(f):\n    @functools.wraps(f)\n    def inner(): data.append(1); return f()\n    return inner\n@adds\ndef f(): pass",
         "f()",
     ),
-    seen(
+    appends(
         "a decorator that is a class",
         "class adds:\n    def __init__(self, f): self.f = f\n    def __call__(self): data.append(1)\n@adds\ndef f(): pass",
         "f()",
     ),
-    seen(
+    appends(
         "an lru_cache that is missed",
         "import functools\n@functools.lru_cache\ndef f(x): data.append(x)",
         "f(1)",
     ),
-    seen(
+    appends(
         "a cached_property",
         "import functools\nclass B:\n    @functools.cached_property\n    def x(self): data.append(1)\nb = B()",
         "b.x",
     ),
-    seen(
+    appends(
         "singledispatch",
         "import functools\n@functools.singledispatch\ndef f(x): pass\n@f.register\ndef _f(x: int): data.append(x)\ndel _f",
         "f(1)",
     ),
-    seen("a generator", "def rows():\n    data.append(1)\n    yield 1", "list(rows());"),
-    seen(
+    appends("a generator", "def rows():\n    data.append(1)\n    yield 1", "list(rows());"),
+    appends(
         "a generator that stands still",
         "def rows():\n    yield 0\n    data.append(1)\n    yield 1\nit = rows(); next(it)",
         "next(it)",
         reported=("it",),
         redo=False,
     ),
-    seen(
+    appends(
         "a generator expression",
         "it = (data.append(i) for i in [1])",
         "list(it);",
         reported=("it",),
         redo=False,
     ),
-    seen("map", "it = map(data.append, [1])", "list(it);", redo=False),
-    seen("an iterator over a list of lists", "it = iter([data])", "next(it).append(1)"),
-    seen(
+    appends("map", "it = map(data.append, [1])", "list(it);", redo=False),
+    appends("an iterator over a list of lists", "it = iter([data])", "next(it).append(1)"),
+    appends(
         "contextmanager",
         "import contextlib\n@contextlib.contextmanager\ndef adding():\n    yield\n    data.append(1)",
         "with adding(): pass",
     ),
-    seen(
+    appends(
         "an exit stack",
         "import contextlib\nstack = contextlib.ExitStack(); stack.callback(data.append, 1)",
         "stack.close()",
         redo=False,
     ),
-    seen("an async function", "async def add(): data.append(1)", "await add()"),
-    seen(
+    appends("an async function", "async def add(): data.append(1)", "await add()"),
+    appends(
         "an async generator",
         "async def rows():\n    data.append(1)\n    yield 1",
         "async for r in rows(): pass",
     ),
-    seen(
+    appends(
         "a dataclass field",
         "import dataclasses\n@dataclasses.dataclass\nclass B:\n    items: list\nb = B(data)",
         "b.items.append(1)",
     ),
-    seen(
+    appends(
         "a default factory",
         "import collections\nd = collections.defaultdict(lambda: data.append(1))",
         "d['x']",
     ),
-    seen("ChainMap", "import collections\nchain = collections.ChainMap({'x': data})", "chain['x'].append(1)"),
-    seen("UserList", "import collections\nu = collections.UserList(); u.data = data", "u.append(1)"),
-    seen("SimpleNamespace", "import types\nns = types.SimpleNamespace(x=data)", "ns.x.append(1)"),
-    seen("mappingproxy", "import types\nproxy = types.MappingProxyType({'x': data})", "proxy['x'].append(1)"),
-    seen(
+    appends(
+        "ChainMap", "import collections\nchain = collections.ChainMap({'x': data})", "chain['x'].append(1)"
+    ),
+    appends("UserList", "import collections\nu = collections.UserList(); u.data = data", "u.append(1)"),
+    appends("SimpleNamespace", "import types\nns = types.SimpleNamespace(x=data)", "ns.x.append(1)"),
+    appends(
+        "mappingproxy", "import types\nproxy = types.MappingProxyType({'x': data})", "proxy['x'].append(1)"
+    ),
+    appends(
         "a weak reference",
         "class L(list): pass\ndata = L()\nimport weakref\nref = weakref.ref(data)",
         "ref().append(1)",
     ),
-    seen(
+    appends(
         "a weak value dict",
         "class L(list): pass\ndata = L()\nimport weakref\nrefs = weakref.WeakValueDictionary(x=data)",
         "refs['x'].append(1)",
     ),
-    seen(
+    appends(
         "a context variable",
         "import contextvars\nvar = contextvars.ContextVar('var'); token = var.set(data); del token",
         "var.get().append(1)",
     ),
-    seen(
+    appends(
         "a thread's local", "import threading\nlocal = threading.local(); local.x = data", "local.x.append(1)"
     ),
-    seen(
+    appends(
         "a queue",
         "import queue\nq = queue.Queue(); q.put(data)",
         "q.get().append(1)",
     ),
-    seen("an alias in a tuple", "pair = (data, 1)", "pair[0].append(1)"),
-    seen("an alias in a nested dict", "deep = {'a': [{'b': data}]}", "deep['a'][0]['b'].append(1)"),
-    seen(
+    appends("an alias in a tuple", "pair = (data, 1)", "pair[0].append(1)"),
+    appends("an alias in a nested dict", "deep = {'a': [{'b': data}]}", "deep['a'][0]['b'].append(1)"),
+    appends(
         "an alias in an object array",
         "import numpy as np\nbox = np.array([data, None], dtype=object)",
         "box[0].append(1)",
     ),
-    seen(
+    appends(
         "an alias in a frame",
         "import pandas as pd\ndf = pd.DataFrame({'x': [data, None]}, dtype=object)",
         "df.loc[0, 'x'].append(1)",
     ),
-    seen(
+    appends(
         "an alias in df.attrs",
         "import pandas as pd\ndf = pd.DataFrame({'x': [1]}); df.attrs['d'] = data",
         "df.attrs['d'].append(1)",
     ),
-    seen(
+    appends(
         "apply of a frame",
         "import pandas as pd\ns = pd.Series([1])\ndef add(x): data.append(x)",
         "s.apply(add);",
     ),
-    seen("a user's module that holds it", MINE.format(name="mine_a"), "mine_a.held.append(1)", redo=False),
-    seen("a user's module that changes it", MINE.format(name="mine_b"), "mine_b.add(1)", redo=False),
-    seen(
+    appends("a user's module that holds it", MINE.format(name="mine_a"), "mine_a.held.append(1)", redo=False),
+    appends("a user's module that changes it", MINE.format(name="mine_b"), "mine_b.add(1)", redo=False),
+    appends(
         "a function of a user's module",
         MINE.format(name="mine_c") + "    from mine_c import add",
         "add(1)",
         redo=False,
     ),
-    seen(
+    appends(
         "a user's module under another name",
         MINE.format(name="mine_d") + "    tools = [mine_d]\n    del mine_d",
         "tools[0].add(1)",
         redo=False,
     ),
-    seen(
+    appends(
         "a partial of a user's module",
         MINE.format(name="mine_e") + "    import functools\n    go = functools.partial(mine_e.add, 1)",
         "go()",
         redo=False,
     ),
-    seen(
+    appends(
         "a function of a user's module in a dict",
         MINE.format(name="mine_f") + "    tools = {'add': mine_f.add}",
         "tools['add'](1)",
         redo=False,
     ),
-    seen(
+    appends(
         "a notebook function that imports it",
         MINE.format(name="mine_g")
         + "    def go():\n        import mine_g as m\n        m.add(1)\n    del mine_g",
         "go()",
         redo=False,
     ),
-    seen(
+    appends(
         "an instance of a user's class",
         MINE.format(name="mine_h")
         + "    mine_h.B = type('B', (), {'go': lambda self: __import__('mine_h').add(1), '__module__': 'mine_h'})\n    b = mine_h.B()\n    del mine_h",
@@ -367,36 +271,36 @@ CASES = (
         redo=False,
         reported=("b",),
     ),
-    seen(
+    appends(
         "a library's module that holds it", "import json; json.held = data", "json.held.append(1)", redo=False
     ),
-    seen(
+    appends(
         "a library's module that calls it",
         "import json\nclass E(json.JSONEncoder):\n    def default(self, o): data.append(1); return 0",
         "quick = json.dumps({1j: 1}.popitem()[0], cls=E)",
     ),
-    seen(
+    appends(
         "builtins that hold it",
         "import builtins; builtins.held_by_builtins = data",
         "held_by_builtins.append(1)",
         redo=False,
     ),
-    seen("sys that holds it", "import sys; sys.held = data", "sys.held.append(1)", redo=False),
-    seen("operator.iadd", "import operator", "operator.iadd(data, [1]);"),
-    seen("operator.setitem", "import operator", "operator.setitem(data, slice(0, 0), [1])"),
-    seen("setattr of a module", "import sys", "setattr(sys.modules['__main__'], 'data', [1])"),
-    seen("a slice as a for target", "n = 1", "for data[:] in [[1]]: pass"),
-    seen("a walrus", "n = 1", "[x := data, x.append(1)];"),
-    seen("a comprehension", "n = 1", "[d.append(1) for d in [data]];"),
-    seen("an unpacking", "n = 1", "data[:], quick = [1], 2"),
-    seen("a with target", "import contextlib", "with contextlib.nullcontext([1]) as data[:]: pass"),
-    seen("an augmented slice", "n = 1", "data[0:0] += [1]"),
-    seen("match", "n = 1", "match [data]:\n    case [found]: found.append(1)"),
-    seen("a failing cell", "n = 1", "# raises\ndata.append(1)\n1 / 0"),
-    seen("a failing function", "def f():\n    data.append(1)\n    raise KeyError", "# raises\nf()"),
-    seen("an except clause", "n = 1", "try: 1 / 0\nexcept ZeroDivisionError as e: data.append(1)"),
-    seen("an assert that has effects", "def ok(): data.append(1); return True", "assert ok()"),
-    seen(
+    appends("sys that holds it", "import sys; sys.held = data", "sys.held.append(1)", redo=False),
+    appends("operator.iadd", "import operator", "operator.iadd(data, [1]);"),
+    appends("operator.setitem", "import operator", "operator.setitem(data, slice(0, 0), [1])"),
+    appends("setattr of a module", "import sys", "setattr(sys.modules['__main__'], 'data', [1])"),
+    appends("a slice as a for target", "n = 1", "for data[:] in [[1]]: pass"),
+    appends("a walrus", "n = 1", "[x := data, x.append(1)];"),
+    appends("a comprehension", "n = 1", "[d.append(1) for d in [data]];"),
+    appends("an unpacking", "n = 1", "data[:], quick = [1], 2"),
+    appends("a with target", "import contextlib", "with contextlib.nullcontext([1]) as data[:]: pass"),
+    appends("an augmented slice", "n = 1", "data[0:0] += [1]"),
+    appends("match", "n = 1", "match [data]:\n    case [found]: found.append(1)"),
+    appends("a failing cell", "n = 1", "# raises\ndata.append(1)\n1 / 0"),
+    appends("a failing function", "def f():\n    data.append(1)\n    raise KeyError", "# raises\nf()"),
+    appends("an except clause", "n = 1", "try: 1 / 0\nexcept ZeroDivisionError as e: data.append(1)"),
+    appends("an assert that has effects", "def ok(): data.append(1); return True", "assert ok()"),
+    appends(
         "an exception's payload",
         "def f(): raise ValueError(data)",
         "try: f()\nexcept ValueError as e: e.args[0].append(1)",

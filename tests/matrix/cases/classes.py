@@ -4,66 +4,55 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from case import Case
-
-
-def made(
-    name: str, make: str | tuple[str, ...], mutate: str, before: str, after: str, **options: Any
-) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
-    cells = (make,) if isinstance(make, str) else make
-    return Case(name, cells, ("quick = 1", mutate), f"assert {before}", f"assert {after}", **options)
-
+from kinds import step
 
 CASES = (
-    made(
+    step(
         "instances",
         "class P:\n    def __init__(self, x): self.x = x\n    def double(self): return self.x * 2\nps = [P(1), P(2)]",
         "ps[0].x = 5",
         "ps[0].double() == 2 and type(ps[0]) is P",
         "ps[0].double() == 10 and type(ps[1]) is P",
     ),
-    made(
+    step(
         "class attributes",
         "class P:\n    n, seen = 0, []\np = P()",
         "P.n += 1; p.seen.append(1)",
         "P.n == p.n == 0 and P.seen == []",
         "p.n == 1 and P.seen == [1]",
     ),
-    made(
+    step(
         "a class attribute through type()", "class P: n = 0\np = P()", "type(p).n = 1", "P.n == 0", "p.n == 1"
     ),
-    made(
+    step(
         "a method that is replaced",
         "class P:\n    def f(self): return 1\np = P()",
         "P.f = lambda self: 2",
         "p.f() == 1",
         "p.f() == 2",
     ),
-    made(
+    step(
         "a method that is added and one that is deleted",
         "class P:\n    def f(self): return 1\np = P()",
         "def g(self): return k\nP.g = g; del P.f; k = 3",
         "p.f() == 1 and not hasattr(p, 'g')",
         "p.g() == 3 and not hasattr(p, 'f')",
     ),
-    made(
+    step(
         "a method of one instance",
         "import types\nclass P: pass\np = P()",
         "p.f = types.MethodType(lambda self: self, p)",
         "not vars(p)",
         "p.f() is p",
     ),
-    made(
+    step(
         "__class__ assigned",
         "class A:\n    def who(self): return 'A'\nclass B:\n    def who(self): return 'B'\na = A()",
         "a.__class__ = B",
         "a.who() == 'A'",
         "a.who() == 'B' and type(a) is B",
     ),
-    made(
+    step(
         "inheritance over two cells",
         (
             "class A:\n    def who(self): return 'A'",
@@ -73,126 +62,126 @@ CASES = (
         "b.who() == 'AB' and B.__mro__[1] is A",
         "b.who() == 'aB' and b.x == 1 and B.__mro__[1] is A",
     ),
-    made(
+    step(
         "mixins",
         "class L:\n    def go(self): return ['L'] + super().go()\nclass R:\n    def go(self): return ['R'] + super().go()\nclass Base:\n    def go(self): return ['Base']\nclass C(L, R, Base): pass\nc = C()",
         "C.__bases__ = (R, L, Base)",
         "c.go() == ['L', 'R', 'Base']",
         "c.go() == ['R', 'L', 'Base']",
     ),
-    made(
+    step(
         "nested classes",
         "class A:\n    class B:\n        class C: n = 1\nc = A.B.C()",
         "c.x = 1; A.B.C.n = 2",
         "type(c) is A.B.C and c.n == 1",
         "type(c) is A.B.C and c.n == 2 and c.x == 1",
     ),
-    made(
+    step(
         "a class of a function",
         "def make():\n    class Local:\n        def f(self): return k\n    return Local\nL = make(); l = L(); k = 1",
         "k = 2; l.x = 1",
         "type(l) is L and l.f() == 1",
         "type(l) is L and l.f() == 2",
     ),
-    made(
+    step(
         "a class of a function, without a name",
         "def make():\n    class Local: pass\n    return Local\nls = [make()() for _ in range(2)]",
         "ls[0].x = 1",
         "type(ls[0]) is not type(ls[1])",
         "type(ls[0]) is not type(ls[1]) and ls[0].x == 1",
     ),
-    made(
+    step(
         "type()",
         "A = type('A', (), {'f': lambda self: k}); a = A(); k = 1",
         "k = 2; A.n = 5",
         "type(a) is A and a.f() == 1",
         "a.f() == 2 and a.n == 5",
     ),
-    made(
+    step(
         "type() under another name",
         "B = type('A', (), {'n': 1}); b = B()",
         "B.n = 2",
         "type(b) is B and b.n == 1",
         "type(b) is B and b.n == 2",
     ),
-    made(
+    step(
         "a property",
         "class P:\n    @property\n    def x(self): return self._x\n    @x.setter\n    def x(self, v): self._x = v + k\nk = 0; p = P(); p.x = 1",
         "k = 10; p.x = 1",
         "p.x == 1",
         "p.x == 11",
     ),
-    made(
+    step(
         "a descriptor with state",
         "class D:\n    def __set_name__(self, owner, name): self.name = name\n    def __init__(self): self.values = []\n    def __get__(self, o, t): return self if o is None else self.values\nclass P: d = D()\np = P()",
         "p.d.append(1)",
         "p.d == [] and P.d.name == 'd'",
         "P.d.values == [1] and P.d.name == 'd'",
     ),
-    made(
+    step(
         "a descriptor with weak keys",
         "import weakref\nclass D:\n    def __init__(self): self.of = weakref.WeakKeyDictionary()\n    def __get__(self, o, t): return self.of.get(o)\n    def __set__(self, o, v): self.of[o] = v\nclass P: d = D()\np = P(); p.d = 1",
         "p.d = 2",
         "p.d == 1",
         "p.d == 2",
     ),
-    made(
+    step(
         "slots",
         "class P:\n    __slots__ = ('x', 'y')\np = P(); p.x = [1]",
         "p.x.append(2); p.y = 3",
         "p.x == [1] and not hasattr(p, 'y') and not hasattr(p, '__dict__')",
         "p.x == [1, 2] and p.y == 3",
     ),
-    made(
+    step(
         "slots and a dict",
         "class A: __slots__ = ('x',)\nclass B(A): pass\nb = B(); b.x = 1; b.y = 2",
         "b.x = 5; b.z = 6",
         "(b.x, b.y) == (1, 2)",
         "(b.x, b.y, b.z) == (5, 2, 6) and vars(b) == {'y': 2, 'z': 6}",
     ),
-    made(
+    step(
         "private slots",
         "class P:\n    __slots__ = ('__x',)\n    def set(self, v): self.__x = v\n    def get(self): return self.__x\np = P(); p.set(1)",
         "p.set(2)",
         "p.get() == 1",
         "p.get() == 2",
     ),
-    made(
+    step(
         "a metaclass",
         "class M(type):\n    def __len__(cls): return cls.n\nclass A(metaclass=M): n = 1\na = A()",
         "A.n = 2",
         "len(A) == 1 and type(A) is M",
         "len(A) == 2 and type(A) is M and type(a) is A",
     ),
-    made(
+    step(
         "a metaclass with a registry",
         "class M(type):\n    known = {}\n    def __new__(m, name, bases, space):\n        cls = super().__new__(m, name, bases, space)\n        m.known[name] = cls\n        return cls\nclass A(metaclass=M): pass",
         "class B(A): pass",
         "M.known == {'A': A}",
         "M.known == {'A': A, 'B': B}",
     ),
-    made(
+    step(
         "a metaclass with arguments and __prepare__",
         "class M(type):\n    @classmethod\n    def __prepare__(m, name, bases, **kw): return {'given': kw}\n    def __new__(m, name, bases, space, **kw): return super().__new__(m, name, bases, dict(space))\n    def __init__(cls, name, bases, space, **kw): cls.kw = kw\nclass A(metaclass=M, n=1): pass\na = A()",
         "A.kw['n'] = 2",
         "A.kw == {'n': 1} and A.given is A.kw or A.given == {'n': 1}",
         "A.kw == {'n': 2} and type(A) is M",
     ),
-    made(
+    step(
         "__init_subclass__ with a registry",
         "class Base:\n    subclasses = []\n    def __init_subclass__(cls, **kw):\n        super().__init_subclass__(**kw)\n        Base.subclasses.append(cls)\nclass A(Base): pass",
         "class B(Base): pass",
         "Base.subclasses == [A]",
         "Base.subclasses == [A, B]",
     ),
-    made(
+    step(
         "__init_subclass__ with arguments",
         "class Base:\n    def __init_subclass__(cls, kind, **kw): cls.kind = kind\nclass A(Base, kind='a'): pass\na = A()",
         "A.kind = 'b'; a.x = 1",
         "a.kind == 'a'",
         "a.kind == 'b' and type(a) is A",
     ),
-    made(
+    step(
         "__subclasses__",
         "class A: pass\nclass B(A): pass",
         "class C(A): pass",
@@ -200,313 +189,137 @@ CASES = (
         "__import__('gc').collect() >= 0 and [c.__name__ for c in A.__subclasses__()] == ['B', 'C']",
         keep_id=("B",),
     ),
-    made(
+    step(
         "a class decorator",
         "def plus(cls):\n    cls.extra = lambda self: k\n    return cls\n@plus\nclass A: pass\na = A(); k = 1",
         "k = 2",
         "a.extra() == 1",
         "a.extra() == 2",
     ),
-    made(
+    step(
         "a class decorator that replaces",
         "def wrapped(cls):\n    class W(cls):\n        def who(self): return 'W' + super().who()\n    return W\n@wrapped\nclass A:\n    def who(self): return 'A'\na = A()",
         "a.x = 1",
         "a.who() == 'WA' and type(a) is A",
         "a.who() == 'WA' and type(a) is A and a.x == 1",
     ),
-    made(
+    step(
         "a class decorator that registers",
         "known = {}\ndef reg(cls): known[cls.__name__] = cls; return cls\n@reg\nclass A: pass",
         "@reg\nclass B(A): pass",
         "known == {'A': A}",
         "known == {'A': A, 'B': B}",
     ),
-    made(
-        "a dataclass",
-        "import dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\n    ys: list = dataclasses.field(default_factory=list)\np = P(1)",
-        "p.ys.append(2)",
-        "p == P(1) and repr(p) == 'P(x=1, ys=[])'",
-        "p == P(1, [2]) and dataclasses.asdict(p) == {'x': 1, 'ys': [2]} and dataclasses.fields(P)[1].default_factory is list",
-    ),
-    made(
-        "a frozen dataclass with slots",
-        "import dataclasses\n@dataclasses.dataclass(frozen=True, slots=True, order=True)\nclass P:\n    x: int\n    y: object = None\np = P(1); d = {p: 'v'}",
-        "q = dataclasses.replace(p, x=2); d[q] = 'w'",
-        "d[P(1)] == 'v'",
-        "d[P(2)] == 'w' and p < q and q in d",
-    ),
-    made(
-        "a frozen dataclass with slots, in a cycle",
-        "import dataclasses\n@dataclasses.dataclass(frozen=True, slots=True)\nclass P:\n    l: list\np = P([]); p.l.append(p)",
-        "p.l.append(1)",
-        "p.l[0] is p",
-        "p.l[0] is p and p.l[1] == 1",
-    ),
-    made(
-        "dataclasses that inherit, kw_only, InitVar, ClassVar",
-        "import dataclasses\nfrom typing import ClassVar\n@dataclasses.dataclass(kw_only=True)\nclass A:\n    n: ClassVar[list] = []\n    x: int = 1\n@dataclasses.dataclass\nclass B(A):\n    y: int\n    z: dataclasses.InitVar[int] = 0\n    def __post_init__(self, z): self.n.append(z)\nb = B(2, z=3)",
-        "c = B(y=5, x=6)",
-        "A.n == [3] and (b.x, b.y) == (1, 2)",
-        "A.n == [3, 0] and (c.x, c.y) == (6, 5)",
-    ),
-    made(
-        "a dataclass that is redefined equally",
-        "import dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\np = P(1)",
-        "@dataclasses.dataclass\nclass P:\n    x: int\nq = P(1)",
-        "p == P(1)",
-        "q == P(1) and type(q) is P and p != q",
-    ),
-    made(
-        "an enum",
-        "import enum\nclass C(enum.Enum):\n    RED = 1\n    ROT = 1\n    BLUE = 'b'\n    def f(self): return k\nc = C.RED; d = {C.BLUE: [1]}; k = 1",
-        "d[C.RED] = 2; k = 2",
-        "c is C.RED and c is C.ROT and c.f() == 1 and list(C) == [C.RED, C.BLUE]",
-        "d[C['ROT']] == 2 and c.f() == 2 and C('b') is C.BLUE",
-    ),
-    made(
-        "flags and an int enum",
-        "import enum\nclass F(enum.Flag):\n    A = enum.auto(); B = enum.auto()\nclass I(enum.IntEnum):\n    ONE = 1\nfs = [F.A]; ones = [I.ONE]",
-        "fs.append(F.A | F.B); ones.append(I.ONE + 1)",
-        "fs[0] is F.A and ones[0] is I.ONE == 1",
-        "fs[1] == F.A | F.B and F.A in fs[1] and ones[1] == 2 and fs[1] is F(3)",
-    ),
-    made(
-        "an enum with __new__ and attributes",
-        "import enum\nclass P(enum.Enum):\n    EARTH = (1, 2.0)\n    def __init__(self, m, r): self.m, self.r = m, r\n    @property\n    def g(self): return self.m / self.r\np = P.EARTH",
-        "P.EARTH.note = ['x']",
-        "p.g == 0.5 and p is P.EARTH and not hasattr(p, 'note')",
-        "p.note == ['x'] and p is P((1, 2.0))",
-    ),
-    made(
-        "an enum of the functional form",
-        "import enum\nC = enum.Enum('C', 'A B'); c = [C.A]",
-        "c.append(C.B)",
-        "c[0] is C.A",
-        "c == [C.A, C.B] and list(C) == c",
-    ),
-    made(
-        "a string enum",
-        "import enum\nclass S(enum.StrEnum):\n    A = enum.auto()\ns = [S.A]",
-        "s.append(S.A + 'x')",
-        "s[0] is S.A and s[0] == 'a'",
-        "s == ['a', 'ax'] and type(s[0]) is S",
-    ),
-    made(
-        "a NamedTuple",
-        "from typing import NamedTuple\nclass R(NamedTuple):\n    a: int\n    b: list = []\n    def total(self): return self.a + k\nr = R(1); k = 0; d = {('x',): r}",
-        "r.b.append(5); k = 2",
-        "r == (1, []) and r.total() == 1 and type(r) is R",
-        "r.b == [5] and r.total() == 3 and d[('x',)] is r and R._fields == ('a', 'b')",
-    ),
-    made(
-        "a namedtuple",
-        "from collections import namedtuple\nR = namedtuple('R', 'a b', defaults=[2]); r = [R(1)]",
-        "r.append(r[0]._replace(b=5))",
-        "r[0] == (1, 2) and type(r[0]) is R",
-        "r[1].b == 5 and type(r[1]) is R and R(7).b == 2",
-    ),
-    made(
-        "a namedtuple under another name",
-        "from collections import namedtuple\nR = namedtuple('Other', 'a'); r = R(1)",
-        "r = r._replace(a=2)",
-        "r.a == 1 and type(r) is R",
-        "r.a == 2 and type(r) is R",
-    ),
-    made(
-        "a TypedDict",
-        "from typing import TypedDict, NotRequired\nclass T(TypedDict, total=False):\n    a: int\nt: T = {'a': 1}",
-        "t['a'] = 2",
-        "t == {'a': 1} and T.__total__ is False",
-        "t == {'a': 2} and T.__annotations__['a'] is int and T.__optional_keys__ == {'a'}",
-    ),
-    made(
-        "a generic class",
-        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass Box(Generic[T]):\n    def __init__(self, x: T): self.x = x\nb = Box[int](1); alias = Box[int]",
-        "b.x = 2",
-        "b.x == 1 and type(b) is Box and alias.__origin__ is Box and Box.__parameters__ == (T,)",
-        "b.x == 2 and b.__orig_class__ == alias == Box[int]",
-    ),
-    made(
-        "typing's generics",
-        "from typing import *\nhints = [List[int], Dict[str, 'int'], Optional[int], Union[int, str], Callable[[int], str], Literal['a'], Annotated[int, 'x'], int | None, list[int]]",
-        "hints.append(Tuple[int, ...])",
-        "hints[2] == Optional[int] and hints[5].__args__ == ('a',) and hints[7] == int | None",
-        "hints[9] == Tuple[int, ...] and len(hints) == 10",
-    ),
-    made(
-        "typing's special objects",
-        "from typing import *\nP = ParamSpec('P'); N = NewType('N', int); T = TypeVar('T', int, str); fs = [P, N, T]",
-        "fs.append(N(5))",
-        "fs[0] is P and fs[1] is N and fs[2] is T and N(1) == 1 and T.__constraints__ == (int, str)",
-        "fs == [P, N, T, 5]",
-    ),
-    made(
-        "a Protocol",
-        "from typing import Protocol, runtime_checkable\n@runtime_checkable\nclass Sized(Protocol):\n    def size(self) -> int: ...\nclass B:\n    def size(self): return 1\nb = B()",
-        "class C: pass\nc = C()",
-        "isinstance(b, Sized) and not isinstance(1, Sized)",
-        "isinstance(b, Sized) and not isinstance(c, Sized)",
-    ),
-    made(
-        "an ABC",
-        "import abc\nclass A(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\nclass B(A):\n    def f(self): return 1\nb = B()",
-        "A.register(int)",
-        "isinstance(b, A) and not isinstance(1, A) and A.__abstractmethods__ == {'f'}",
-        "isinstance(1, A) and isinstance(b, A)",
-    ),
-    made(
+    step(
         "a subclass of an ABC of the library",
         "from collections.abc import MutableMapping\nclass M(MutableMapping):\n    def __init__(self): self.d = {}\n    def __getitem__(self, k): return self.d[k]\n    def __setitem__(self, k, v): self.d[k] = v\n    def __delitem__(self, k): del self.d[k]\n    def __iter__(self): return iter(self.d)\n    def __len__(self): return len(self.d)\nm = M(); m['a'] = 1",
         "m.update(b=2); m.pop('a')",
         "dict(m) == {'a': 1}",
         "dict(m) == {'b': 2} and isinstance(m, MutableMapping)",
     ),
-    made(
+    step(
         "subclasses of builtins",
         "class L(list):\n    def last(self): return self[-1]\nclass D(dict):\n    def __missing__(self, k): return k * 2\nclass S(str): pass\nclass I(int): pass\nclass T(tuple): pass\nl, d, s, i, t = L([1]), D(a=1), S('x'), I(5), T((1, [2])); l.note = s.note = i.note = t.note = ['n']",
         "l.append(2); d['b'] = 2; t[1].append(3); s.note.append('m')",
         "l.last() == 1 and d[4] == 8 and i.note is t.note and type(s) is S",
         "l.last() == 2 and d == {'a': 1, 'b': 2} and t == (1, [2, 3]) and i.note == ['n', 'm'] and i + 1 == 6",
     ),
-    made(
+    step(
         "a set and a deque of one's own",
         "from collections import deque, Counter, defaultdict, OrderedDict\nclass S(set): pass\nclass Q(deque): pass\nclass N(Counter): pass\nclass O(OrderedDict): pass\ns, q, n, o = S([1]), Q([1], 2), N('aab'), O(a=1); s.x = q.x = [0]",
         "s.add(2); q.extend([2, 3]); n.update('c'); o['b'] = 2; q.x.append(1)",
         "s == {1} and list(q) == [1] and n['a'] == 2 and s.x is q.x",
         "s == {1, 2} and list(q) == [2, 3] and q.maxlen == 2 and n['c'] == 1 and type(n) is N and list(o) == ['a', 'b'] and s.x == [0, 1]",
     ),
-    made(
+    step(
         "an exception class",
         "class Bad(Exception):\n    def __init__(self, code, *, why='?'): super().__init__(f'code {code}'); self.code, self.why = code, why\ne = Bad(1, why='x')",
         "e.code = 2",
         "e.code == 1 and e.why == 'x' and str(e) == 'code 1'",
         "e.code == 2 and type(e) is Bad",
     ),
-    made(
+    step(
         "operators",
         "class V:\n    def __init__(self, *x): self.x = x\n    def __add__(self, o): return V(*(a + b for a, b in zip(self.x, o.x)))\n    def __eq__(self, o): return self.x == o.x\n    def __hash__(self): return hash(self.x)\n    def __matmul__(self, o): return sum(a * b for a, b in zip(self.x, o.x))\n    def __getitem__(self, i): return self.x[i]\nv = V(1, 2); seen = {v: 'v'}",
         "v += V(1, 1); seen[v] = 'w'",
         "v == V(1, 2) and v @ v == 5 and seen[V(1, 2)] == 'v'",
         "v == V(2, 3) and seen[V(2, 3)] == 'w' and list(v) == [2, 3]",
     ),
-    made(
+    step(
         "__class_getitem__ and __call__",
         "class A:\n    def __class_getitem__(cls, k): return (cls, k)\n    def __call__(self, x): return x + k\nk = 1; a = A()",
         "k = 2",
         "A[3] == (A, 3) and a(1) == 2",
         "A[3] == (A, 3) and a(1) == 3",
     ),
-    made(
+    step(
         "__getattr__ that delegates",
         "class Proxy:\n    def __init__(self, of): self._of = of\n    def __getattr__(self, name): return getattr(self._of, name)\np = Proxy([1])",
         "p.append(2)",
         "p._of == [1] and p.count(1) == 1",
         "p._of == [1, 2] and type(p) is Proxy",
     ),
-    made(
+    step(
         "__getattribute__ that counts",
         "class A:\n    def __init__(self): object.__setattr__(self, 'n', [])\n    def __getattribute__(self, name):\n        if name == 'x': object.__getattribute__(self, 'n').append(1)\n        return object.__getattribute__(self, name)\n    x = 5\na = A()",
         "a.x",
         "a.n == []",
         "a.n == [1]",
     ),
-    made(
+    step(
         "a singleton",
         "class S:\n    one = None\n    def __new__(cls):\n        if cls.one is None: cls.one = super().__new__(cls); cls.one.items = []\n        return cls.one\ns = S()",
         "S().items.append(1)",
         "S() is s and s.items == []",
         "S() is s and s.items == [1]",
     ),
-    made(
+    step(
         "a borg",
         "class B:\n    state = {}\n    def __init__(self): self.__dict__ = self.state\na, b = B(), B()",
         "a.x = 1",
         "B.state == {}",
         "b.x == 1 and B.state == {'x': 1}",
     ),
-    made(
+    step(
         "instances that the class counts",
         "class P:\n    count, all = 0, []\n    def __init__(self): type(self).count += 1; self.all.append(self)\np = P()",
         "q = P()",
         "P.count == 1 and P.all == [p]",
         "P.count == 2 and P.all == [p, q]",
     ),
-    made(
+    step(
         "static and class methods",
         "class A:\n    n = 1\n    @staticmethod\n    def s(): return k\n    @classmethod\n    def c(cls): return cls.n\nk = 1; s, c = A.s, A.c",
         "k = 2; A.n = 5",
         "s() == 1 and c() == 1",
         "s() == 2 and c() == 5 and c.__self__ is A",
     ),
-    made(
+    step(
         "a class body that uses the notebook",
         ("k = [1]", "class A:\n    held = k\n    twice = [x * 2 for x in k]\n    def f(self, y=k): return y"),
         "k.append(2)",
         "A.held is k and A().f() is k and A.twice == [2]",
         "A.held == [1, 2] and A().f() is k",
     ),
-    made(
+    step(
         "docstring, module and annotations",
         "class A:\n    'Doc.'\n    x: int\n    y: 'A' = None",
         "A.__doc__ = 'Other.'; A.__annotations__['z'] = str",
         "A.__doc__ == 'Doc.' and A.__module__ == '__main__' and list(A.__annotations__) == ['x', 'y']",
         "A.__doc__ == 'Other.' and A.__annotations__['z'] is str",
     ),
-    made(
+    step(
         "the source of a class",
         "import inspect\nclass A:\n    def f(self): return 1  # one",
         "class A:\n    def f(self): return 2  # two",
         "'# one' in inspect.getsource(A.f)",
         "'# two' in inspect.getsource(A.f)",
     ),
-    made(
+    step(
         "a module made in the notebook",
         "import types\nm = types.ModuleType('mine_made'); m.x = [1]; exec('def f(): return x', m.__dict__)",
         "m.x.append(2)",
         "m.x == [1] and m.f() is m.x",
         "m.x == [1, 2] and m.f() is m.x",
-    ),
-    made(
-        "pydantic",
-        "from pydantic import BaseModel, Field, field_validator\nclass M(BaseModel):\n    x: int\n    ys: list[int] = Field(default_factory=list)\n    @field_validator('x')\n    @classmethod\n    def check(cls, v): return v + k\nk = 0; m = M(x='1')",
-        "m.ys.append(2); m.x = 7",
-        "m.model_dump() == {'x': 1, 'ys': []} and type(m) is M",
-        "m.model_dump() == {'x': 7, 'ys': [2]} and M(x='3').x == 3 and M.model_validate_json('{\"x\": 4}').x == 4",
-        needs=("pydantic",),
-    ),
-    made(
-        "pydantic models that hold each other",
-        (
-            "from pydantic import BaseModel\nclass A(BaseModel):\n    n: int = 1",
-            "class B(BaseModel):\n    a: A\n    more: list['B'] = []\nb = B(a=A())",
-        ),
-        "b.a.n = 5; b.more.append(B(a=b.a))",
-        "b.a.n == 1 and type(b.a) is A",
-        "b.more[0].a is b.a and b.model_dump()['a'] == {'n': 5} and B.model_validate({'a': {'n': '2'}}).a == A(n=2)",
-        needs=("pydantic",),
-    ),
-    made(
-        "pydantic's settings, private and generic",
-        "from pydantic import BaseModel, PrivateAttr, ConfigDict\nfrom typing import Generic, TypeVar\nT = TypeVar('T')\nclass G(BaseModel, Generic[T]):\n    model_config = ConfigDict(frozen=False, extra='allow')\n    x: T\n    _p: list = PrivateAttr(default_factory=list)\ng = G[int](x=1)",
-        "g._p.append(1); g.extra = 2",
-        "g.x == 1 and g._p == []",
-        "g._p == [1] and g.extra == 2 and G[int](x='5').x == 5",
-        needs=("pydantic",),
-    ),
-    made(
-        "attrs",
-        "import attrs\n@attrs.define\nclass A:\n    x: int = attrs.field(converter=int)\n    ys: list = attrs.Factory(list)\na = A('1')",
-        "a.ys.append(2)",
-        "a == A(1) and not hasattr(a, '__dict__')",
-        "a == A(1, [2]) and attrs.asdict(a) == {'x': 1, 'ys': [2]} and A('7').x == 7",
-        needs=("attrs",),
-    ),
-    made(
-        "attrs, frozen and validated",
-        "import attrs\n@attrs.frozen\nclass A:\n    x: int = attrs.field(validator=attrs.validators.instance_of(int))\na = A(1); d = {a: 1}",
-        "b = attrs.evolve(a, x=2); d[b] = 2",
-        "d[A(1)] == 1",
-        "d[A(2)] == 2 and b in d",
-        needs=("attrs",),
     ),
 )

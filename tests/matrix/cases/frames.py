@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from case import Case
+from kinds import QUICK
 
 PD = "import pandas as pd, numpy as np"
 
 
 def changed(name: str, make: str, cell: str, before: str, after: str, **options: Any) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
-    return Case(name, (PD, make), ("quick = 1", cell), f"assert {before}", f"assert {after}", **options)
+    """One cell that changes something; `before` and `after` are expressions."""
+    return Case(name, (PD, make), (QUICK, cell), f"assert {before}", f"assert {after}", **options)
 
 
 def df(name: str, cell: str, after: str, make: str = "", **options: Any) -> Case:

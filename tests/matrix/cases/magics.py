@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from case import Case
+from kinds import QUICK
 
 
 def ran(
@@ -15,10 +16,10 @@ def ran(
     after: str = "data == [1]",
     **options: Any,
 ) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
+    """One cell that changes something; `before` and `after` are expressions."""
     cells = (make,) if isinstance(make, str) else make
     return Case(
-        name, ("data = []", *cells), ("quick = 1", *mutate), f"assert {before}", f"assert {after}", **options
+        name, ("data = []", *cells), (QUICK, *mutate), f"assert {before}", f"assert {after}", **options
     )
 
 

@@ -1,251 +1,97 @@
-"""Deep, large, cyclic and lying values."""
+"""Cyclic, lying and otherwise odd values."""
 
 # ruff: noqa: E501 - a cell is one string
 
 from __future__ import annotations
 
-from typing import Any
-
-from case import Case
-
-
-def odd(name: str, make: str | tuple[str, ...], mutate: str, before: str, after: str, **options: Any) -> Case:
-    """`quick` comes first: the cell after it is looked at by what it names."""
-    cells = (make,) if isinstance(make, str) else make
-    return Case(name, cells, ("quick = 1", mutate), before, after, **options)
-
-
-def plain(
-    name: str, make: str | tuple[str, ...], mutate: str, before: str, after: str, **options: Any
-) -> Case:
-    """With expressions for `before` and `after`."""
-    return odd(name, make, mutate, f"assert {before}", f"assert {after}", **options)
-
-
-WALK = "n, c = 0, chain\nwhile c is not None: n, c = n + 1, {}\nassert n == {}"
+from kinds import step
 
 CASES = (
-    odd(
-        "a long chain of lists",
-        "chain = None\nfor i in range(2_000): chain = [i, chain]",
-        "chain = ['new', chain]",
-        WALK.format("c[1]", 2_000),
-        WALK.format("c[1]", 2_001),
-    ),
-    odd(
-        "a long chain of dicts",
-        "chain = None\nfor i in range(2_000): chain = {'i': i, 'next': chain}",
-        "chain['i'] = 'new'",
-        WALK.format("c['next']", 2_000),
-        "assert chain['i'] == 'new'",
-    ),
-    odd(
-        "a long chain of instances",
-        "class N:\n    def __init__(self, i, next): self.i, self.next = i, next\nchain = None\nfor i in range(2_000): chain = N(i, chain)",
-        "chain.i = 'new'",
-        WALK.format("c.next", 2_000),
-        "assert chain.i == 'new' and type(chain.next) is N",
-    ),
-    odd(
-        "a long chain of slotted instances",
-        "class N:\n    __slots__ = ('i', 'next')\n    def __init__(self, i, next): self.i, self.next = i, next\nchain = None\nfor i in range(2_000): chain = N(i, chain)",
-        "chain.i = 'new'",
-        WALK.format("c.next", 2_000),
-        "assert chain.i == 'new'",
-    ),
-    odd(
-        "a long chain of tuples",
-        "chain = None\nfor i in range(2_000): chain = (i, chain)",
-        "chain = ('new', chain)",
-        WALK.format("c[1]", 2_000),
-        WALK.format("c[1]", 2_001),
-    ),
-    odd(
-        "a long chain of closures",
-        "def link(f): return lambda: f\nchain = None\nfor i in range(1_000): chain = link(chain)",
-        "chain = link(chain)",
-        WALK.format("c()", 1_000),
-        WALK.format("c()", 1_001),
-    ),
-    odd(
-        "a doubly linked long list",
-        "class N: pass\nns = [N() for _ in range(2_000)]\nfor a, b in zip(ns, ns[1:]): a.next, b.prev = b, a\nhead = ns[0]; del ns, a, b",
-        "head.next.i = 1",
-        "n, c = 1, head\nwhile hasattr(c, 'next'): assert c.next.prev is c; n, c = n + 1, c.next\nassert n == 2_000",
-        "assert head.next.i == 1 and head.next.prev is head",
-    ),
-    odd(
-        "100,000 linked lists",
-        "chain = None\nfor i in range(100_000): chain = [i, chain]",
-        "chain = ['new', chain]",
-        WALK.format("c[1]", 100_000),
-        WALK.format("c[1]", 100_001),
-        long=True,
-        seconds=300,
-    ),
-    odd(
-        "100,000 linked instances",
-        "class N:\n    def __init__(self, i, next): self.i, self.next = i, next\nchain = None\nfor i in range(100_000): chain = N(i, chain)",
-        "chain.i = 'new'",
-        WALK.format("c.next", 100_000),
-        "assert chain.i == 'new'",
-        long=True,
-        seconds=300,
-    ),
-    plain(
-        "a million numbers",
-        "l = list(range(1_000_000))",
-        "l[500_000] = 'x'",
-        "l[-1] == 999_999 and l[500_000] == 500_000",
-        "l[500_000] == 'x' and len(l) == 1_000_000",
-    ),
-    plain(
-        "a large dict",
-        "d = {i: str(i) for i in range(100_000)}",
-        "d[5] = 'x'; del d[6]",
-        "len(d) == 100_000 and d[5] == '5'",
-        "d[5] == 'x' and 6 not in d and d[99_999] == '99999'",
-    ),
-    plain(
-        "a million keys",
-        "d = {i: str(i) for i in range(1_000_000)}",
-        "d[5] = 'x'; del d[6]",
-        "len(d) == 1_000_000",
-        "d[5] == 'x' and len(d) == 999_999",
-        long=True,
-        seconds=300,
-    ),
-    plain(
-        "a large set",
-        "s = set(range(100_000))",
-        "s.remove(5); s.add('x')",
-        "5 in s and len(s) == 100_000",
-        "5 not in s and 'x' in s",
-    ),
-    plain(
-        "a million elements of a set",
-        "s = set(range(1_000_000))",
-        "s.remove(5)",
-        "5 in s",
-        "5 not in s and len(s) == 999_999",
-        long=True,
-        seconds=300,
-    ),
-    plain(
-        "many small objects",
-        "class P:\n    def __init__(self, i): self.i = i\nps = [P(i) for i in range(10_000)]",
-        "ps[5_000].i = 'x'",
-        "ps[5_000].i == 5_000 and type(ps[0]) is P",
-        "ps[5_000].i == 'x' and ps[-1].i == 9_999",
-    ),
-    plain(
-        "200,000 objects",
-        "class P:\n    def __init__(self, i): self.i = i\nps = [P(i) for i in range(200_000)]",
-        "ps[100_000].i = 'x'",
-        "ps[100_000].i == 100_000",
-        "ps[100_000].i == 'x'",
-        long=True,
-        seconds=300,
-    ),
-    plain(
-        "many references to one",
-        "x = [1]; l = [x] * 100_000",
-        "x.append(2)",
-        "all(y is x for y in l) and x == [1]",
-        "all(y is x for y in l) and x == [1, 2]",
-    ),
-    plain(
-        "a nested structure of every kind",
-        "import collections\nl = [({'k': (frozenset({1}), [set()])}, collections.OrderedDict(a=[collections.deque([{}])]))]",
-        "l[0][1]['a'][0][0]['x'] = l",
-        "l[0][1]['a'][0][0] == {}",
-        "l[0][1]['a'][0][0]['x'] is l",
-    ),
-    plain(
+    step(
         "an __eq__ that lies",
         "class A:\n    def __eq__(self, o): return True\n    __hash__ = None\na = A(); a.x = 1; l = [a, A()]",
         "a.x = 2; l.pop()",
         "a.x == 1 and len(l) == 2",
         "a.x == 2 and l[0] is a and len(l) == 1",
     ),
-    plain(
+    step(
         "an __eq__ that raises",
         "class A:\n    def __eq__(self, o): raise TypeError('no')\n    __hash__ = None\na = A(); a.x = 1; l = [a]",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2 and l[0] is a",
     ),
-    plain(
+    step(
         "an __eq__ that returns an array",
         "import numpy as np\nclass A:\n    def __eq__(self, o): return np.array([True, False])\n    __hash__ = None\na = A(); a.x = np.zeros(2); l = [a.x, a]",
         "a.x += 1",
         "l[0] is a.x and not a.x.any()",
         "l[0] is a.x and a.x.all()",
     ),
-    plain(
+    step(
         "a __bool__ that raises",
         "class A:\n    def __bool__(self): raise ValueError('ambiguous')\n    def __len__(self): raise ValueError('ambiguous')\na = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2",
     ),
-    plain(
+    step(
         "a __hash__ that raises",
         "class A:\n    def __hash__(self): raise TypeError('no')\na = A(); l = [a]; a.x = 1",
         "a.x = 2",
         "l[0] is a and a.x == 1",
         "l[0] is a and a.x == 2",
     ),
-    plain(
+    step(
         "a __repr__ and __str__ that raise",
         "class A:\n    def __repr__(self): raise RuntimeError\n    __str__ = __format__ = __repr__\na = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2",
     ),
-    plain(
+    step(
         "a __sizeof__ that lies",
         "class A:\n    def __sizeof__(self): raise RuntimeError\na = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2",
     ),
-    plain(
+    step(
         "a __class__ that lies",
         "class A:\n    @property\n    def __class__(self): return dict\na = A(); a.x = 1; l = [a]",
         "a.x = 2",
         "type(a) is A and isinstance(a, dict) and a.x == 1",
         "type(a) is A and a.x == 2 and l[0] is a",
     ),
-    plain(
+    step(
         "a __class__ that raises",
         "class A:\n    @property\n    def __class__(self): raise RuntimeError('no')\na = A(); a.x = 1",
         "a.x = 2",
         "type(a) is A and a.x == 1",
         "type(a) is A and a.x == 2",
     ),
-    plain(
+    step(
         "a __dict__ that lies",
         "class A:\n    def __init__(self): self.x = 1\n    @property\n    def __dict__(self): return {'x': 'lie'}\na = A()",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2",
     ),
-    plain(
+    step(
         "a __getattr__ that answers everything",
         "class A:\n    def __getattr__(self, n): return lambda *a, **k: self\na = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2 and type(a) is A",
     ),
-    plain(
+    step(
         "a __getattr__ that raises another error",
         "class A:\n    def __getattr__(self, n): raise KeyError(n)\na = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2 and type(a) is A",
     ),
-    plain(
+    step(
         "a __getattribute__ that raises",
         "class A:\n    x = 1\n    def __getattribute__(self, n):\n        if n.startswith('__'): raise RuntimeError(n)\n        return object.__getattribute__(self, n)\na = A(); other = [1]",
         "other.append(2)",
@@ -253,98 +99,98 @@ CASES = (
         "other == [1, 2]",
         reported=("a",),
     ),
-    plain(
+    step(
         "MagicMock",
         "from unittest.mock import MagicMock\nm = MagicMock(name='m'); m.x.return_value = 5; box = [m]",
         "m.y = [1]; box.append(2)",
         "box[0] is m and m.x() == 5 and len(box) == 1",
         "box[0] is m and m.x() == 5 and m.y == [1]",
     ),
-    plain(
+    step(
         "a lazy proxy",
         "class Lazy:\n    def __init__(self, make): object.__setattr__(self, '_make', make)\n    def __getattr__(self, n): return getattr(object.__getattribute__(self, '_make')(), n)\n    def __setattr__(self, n, v): setattr(object.__getattribute__(self, '_make')(), n, v)\nclass T: pass\nt = T(); p = Lazy(lambda: t)",
         "p.x = 1",
         "not vars(t)",
         "t.x == p.x == 1",
     ),
-    plain(
+    step(
         "a hash that changes in a set",
         "class A:\n    def __init__(self, k): self.k = k\n    def __hash__(self): return hash(self.k)\n    def __eq__(self, o): return self.k == o.k\na = A(1); s = {a}; d = {a: 'v'}",
         "a.k = 2",
         "a in s and d[a] == 'v'",
         "len(s) == 1 and next(iter(s)) is a and list(d.values()) == ['v']",
     ),
-    plain(
+    step(
         "two equal keys that were different",
         "class A:\n    def __init__(self, k): self.k = k\n    def __hash__(self): return hash(self.k)\n    def __eq__(self, o): return self.k == o.k\na, b = A(1), A(2); s = [a, b]; d = {a: 'a', b: 'b'}",
         "b.k = 1",
         "len(d) == 2",
         "list(d.values()) == ['a', 'b'] and list(d)[0] is a",
     ),
-    plain(
+    step(
         "NaN as a key",
         "nan = float('nan'); d = {nan: 1, float('nan'): 2}; s = {nan, 1}",
         "d[nan] = 5",
         "d[nan] == 1 and len(d) == 2",
         "d[nan] == 5 and len(d) == 2 and nan in s",
     ),
-    plain(
+    step(
         "NumPy's NaN as a key",
         "import numpy as np\nd = {np.nan: 1}; l = [np.nan]",
         "d[np.nan] = 2",
         "d[np.nan] == 1 and l[0] is np.nan",
         "d[np.nan] == 2 and np.nan in l",
     ),
-    plain(
+    step(
         "huge numbers",
         "n = 1 << 1_000_000; l = [n, -n]; x = [float('inf'), -0.0, 5e-324, 1e308 * 1j]",
         "n += 1; l[0] = n",
         "n == 1 << 1_000_000",
         "l[0] == n == (1 << 1_000_000) + 1 and -l[1] == n - 1 and x[2] == 5e-324",
     ),
-    plain(
+    step(
         "surrogates and odd strings",
         "s = 'a\\ud800b'; t = {'\\udfff': ['\\0', '\\U0010ffff', '\\x7f\\x1b']}; sub = type('S', (str,), {})('x\\ud800')",
         "t[s] = sub",
         "t['\\udfff'][1] == chr(0x10ffff)",
         "t[s] is sub and s == 'a\\ud800b' and sub == 'x\\ud800'",
     ),
-    plain(
+    step(
         "bytes of every kind",
         "b = [bytes(range(256)), bytearray(5), b'' , b'x' * 100_000]",
         "b[1][0] = 7",
         "b[1] == bytearray(5)",
         "b[1][0] == 7 and b[0] == bytes(range(256)) and len(b[3]) == 100_000",
     ),
-    plain(
+    step(
         "ranges and slices",
         "l = [range(10**18, 10**19, 7), slice(1, None, -1), ...]",
         "l.append(range(0))",
         "l[0][1] == 10**18 + 7 and len(l) == 3",
         "l[1] == slice(1, None, -1) and l[2] is ... and len(l) == 4",
     ),
-    plain(
+    step(
         "dates, decimals, paths, patterns",
         "import datetime as d, decimal, fractions, pathlib, re, uuid, zoneinfo\nl = [d.datetime(2026, 1, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Zurich'), fold=1), decimal.Decimal('1E+5'), fractions.Fraction(1, 3), pathlib.Path('a/b'), re.compile('x', re.I), uuid.UUID(int=5)]",
         "l.append(d.timedelta(1))",
         "l[0].fold == 1 and l[0].tzinfo.key == 'Europe/Zurich' and str(l[1]) == '1E+5'",
         "l[4].match('X') and l[5].int == 5 and l[6].days == 1",
     ),
-    plain(
+    step(
         "random generators",
         "import random, numpy as np\nr, g = random.Random(1), np.random.default_rng(2); pair = [r, g]",
         "a, b = r.random(), g.random()",
         "pair[0] is r and r.getstate() == random.Random(1).getstate()",
         "pair[0] is r and r.getstate() != random.Random(1).getstate() and pair[1] is g",
     ),
-    plain(
+    step(
         "__del__ with an effect",
         "log = []\nclass A:\n    def __del__(self): log.append(1)\na = A()",
         "a.x = 1",
         "type(a) is A",
         "a.x == 1 and type(a) is A",
     ),
-    plain(
+    step(
         "__del__ of a value that was replaced",
         "log = []\nclass A:\n    def __del__(self): log.append(1)\na = A()",
         "a = None",
@@ -352,28 +198,28 @@ CASES = (
         "a is None",
         redo=False,
     ),
-    plain(
+    step(
         "an object that is its own attribute",
         "class A: pass\na = A(); a.me = a; a.by = {a: [a]}",
         "a.by[a].append(1)",
         "a.me is a and a.by[a] == [a]",
         "a.me is a and a.by[a] == [a, 1]",
     ),
-    plain(
+    step(
         "a class that is its own attribute",
         "class A: pass\nA.me = A; A.all = [A]; a = A()",
         "A.all.append(a)",
         "A.me is A and A.all == [A]",
         "A.me is A and A.all == [A, a] and type(A.all[1]) is A",
     ),
-    plain(
+    step(
         "a function that is its own default",
         "def f(x=None): return x\nf.__defaults__ = (f,)",
         "f.n = 1",
         "f() is f",
         "f() is f and f.n == 1",
     ),
-    plain(
+    step(
         "the namespace in a variable",
         "ns = globals(); other = [1]",
         "ns['late'] = 5; other.append(2)",
@@ -381,77 +227,77 @@ CASES = (
         "other == [1, 2] and late == 5 and ns is __import__('__main__').__dict__",
         redo=False,
     ),
-    plain(
+    step(
         "a module in a container",
         "import json, math\ntools = {'j': json, 'm': [math]}",
         "tools['x'] = json",
         "tools['j'] is json",
         "tools['x'] is json and tools['m'][0] is math",
     ),
-    plain(
+    step(
         "locks, events, conditions",
         "import threading\nl, e, r = threading.Lock(), threading.Event(), threading.RLock(); c = threading.Condition(l); l2 = [l]",
         "l.acquire(); e.set()",
         "not l.locked() and not e.is_set()",
         "l.locked() and e.is_set() and l2[0] is l",
     ),
-    plain(
+    step(
         "a closed file, a StringIO",
         "import io\nf = open('odd.txt', 'w'); f.write('x'); f.close(); s = io.StringIO('abc'); s.read(1)",
         "s.read(1)",
         "f.closed and s.tell() == 1",
         "f.closed and s.tell() == 2",
     ),
-    plain(
+    step(
         "an open file",
         "open('odd2.txt', 'w').write('a\\nb\\nc\\n')\nf = open('odd2.txt')\nf.readline()",
         "f.readline()",
         "f.tell() == 2",
         "f.tell() == 4",
     ),
-    plain(
+    step(
         "a logger",
         "import logging\nlog = logging.getLogger('odd'); box = [log]",
         "log.setLevel(10); box.append(1)",
         "box[0] is log and len(box) == 1",
         "box[0] is log is logging.getLogger('odd')",
     ),
-    plain(
+    step(
         "a traceback",
         "import sys\ntry: 1 / 0\nexcept ZeroDivisionError as e: kept = e\nother = [1]",
         "other.append(2)",
         "type(kept) is ZeroDivisionError and other == [1]",
         "type(kept) is ZeroDivisionError and other == [1, 2]",
     ),
-    plain(
+    step(
         "a frame and a code object",
         "import sys\ncode = compile('1 + k', 'x', 'eval'); k = 1; other = [1]",
         "other.append(2); k = 2",
         "eval(code) == 2",
         "eval(code, {'k': 2}) == 3 and other == [1, 2]",
     ),
-    plain(
+    step(
         "an instance without a class's name",
         "a = type('', (), {})(); a.x = 1",
         "a.x = 2",
         "a.x == 1",
         "a.x == 2",
     ),
-    plain(
+    step(
         "a class with a strange name",
         "A = type('a b.c <locals>', (), {'n': 1}); a = A(); a.x = 1",
         "a.x = 2",
         "a.x == 1 and type(a) is A",
         "a.x == 2 and type(a) is A and a.n == 1",
     ),
-    plain(
+    step(
         "dicts with every key",
         "d = {1: 'i', '1': 's', 1.5: 'f', (1, 2): 't', None: 'n', b'1': 'b', frozenset([1]): 'fs', True + 1: 'two'}",
         "d[None] = 'x'",
         "d[None] == 'n' and len(d) == 8",
         "d[None] == 'x' and d[(1, 2)] == 't' and d[frozenset([1])] == 'fs'",
     ),
-    plain(
+    step(
         "a dict that is not in order",
         "d = {}\nfor k in 'cab': d[k] = k",
         "d['c'] = 'x'",

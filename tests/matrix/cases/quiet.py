@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from case import Case
+from kinds import QUICK
 
 
 def quiet(name: str, make: str | tuple[str, ...], cell: str, names: str, holds: str, **options: Any) -> Case:
@@ -15,7 +16,7 @@ def quiet(name: str, make: str | tuple[str, ...], cell: str, names: str, holds: 
     return Case(
         name,
         cells,
-        ("quick = 1", cell),
+        (QUICK, cell),
         f"assert {holds}",
         f"assert {holds} and quick",
         unchanged=tuple(names.split()),

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from case import Case
+from kinds import QUICK
 
 
 def new(name: str, make: str, mutate: str, before: str, after: str) -> Case:
     """Needs Python 3.12."""
-    return Case(name, (make,), ("quick = 1", mutate), f"assert {before}", f"assert {after}", python=(3, 12))
+    return Case(name, (make,), (QUICK, mutate), f"assert {before}", f"assert {after}", python=(3, 12))
 
 
 CASES = (
