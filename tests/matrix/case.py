@@ -74,7 +74,7 @@ class _Options:
     """whether `mutate` on what was restored leads to `after` again"""
     long: bool = False
     """only with `-m long`"""
-    seconds: int = 60
+    seconds: int = 120
     """the case has failed when it takes longer, in either kernel"""
 
 

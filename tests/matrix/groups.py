@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,6 +96,7 @@ def run(group: Path, mode: str, wanted: Mapping[str, Sequence[str]], folder: Pat
         while again:
             again = process.run("killed", again)
         attempt += 1
+    shutil.rmtree(folder)  # a store for each case
     return outcomes
 
 
