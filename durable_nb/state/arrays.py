@@ -8,6 +8,17 @@ import sys
 from typing import Any
 
 
+def shape_of(value: Any) -> Any:
+    """All about a contiguous array with memory of its own but its bytes; None for anything else."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or value.base is not None:
+        return None
+    flags = value.flags
+    if value.dtype.hasobject or not (flags.c_contiguous or flags.f_contiguous):
+        return None
+    return value.shape, value.strides, value.dtype, flags.writeable
+
+
 def array_reduce(array: Any) -> Any:
     """How to make an array again; of a view, from its base."""
     numpy = sys.modules["numpy"]
@@ -85,6 +96,22 @@ def object_view(base: Any, shape: tuple[int, ...], strides: tuple[int, ...], fir
 
 
 def set_writeable(array: Any, state: tuple[bool]) -> None:
-    """Make a view read-only, where it was."""
-    if not state[0]:
+    """Make an array read-only, or writable, as it was."""
+    if state[0] and not array.flags.writeable:
+        _make_writeable(array)
+    elif not state[0]:
         array.flags.writeable = False
+
+
+def _make_writeable(view: Any) -> None:
+    """A view may be writable although its base, by now, is not."""
+    bases = []
+    base = view.base
+    while hasattr(base, "flags") and not base.flags.writeable:
+        bases.append(base)
+        base = base.base
+    for locked in reversed(bases):
+        locked.flags.writeable = True
+    view.flags.writeable = True
+    for locked in bases:
+        locked.flags.writeable = False

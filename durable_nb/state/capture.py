@@ -13,13 +13,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pickle import PickleBuffer
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
 from durable_nb.state import access, ambient, pickling, refusals, sharing
+from durable_nb.state.arrays import shape_of
 from durable_nb.state.atoms import is_atomic
 from durable_nb.state.cycles import cycles
-from durable_nb.state.deadline import ExpiredError, within
+from durable_nb.state.deadline import ExpiredError, Limit, within
 from durable_nb.state.explain import path_to_refusal
 from durable_nb.state.fingerprint import Fingerprints, address
 from durable_nb.state.live import Live, Snapshot, is_pseudo
@@ -73,6 +75,8 @@ class Capture:
         self._bindings: dict[str, int] = {}
         self.fingerprints = Fingerprints(pool)
         self._snapshot = Snapshot()
+        self._limit = Limit(seconds)
+        self._kinds = pickling.Kinds()
         self._referenced: set[str] = set()
         """names that some component refers to, or once did"""
         self._rebound: set[str] = set()
@@ -120,7 +124,8 @@ class Capture:
         at again the next time. The memory of what was kept moves on; `forget` takes that back.
         """
         try:
-            with collection_paused():
+            with collection_paused(), Limit(self.seconds) as self._limit:
+                self._kinds = pickling.Kinds()
                 return self._take(touched, only_under)
         except BaseException:
             self.give_up(self._snapshot)
@@ -216,6 +221,8 @@ class Capture:
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:
         """One component, or, where a part of it refuses, that part as unsaved and the rest."""
         start = time.perf_counter()
+        if len(names) == 1 and self._is_same_array(names[0], values[names[0]]):
+            return [self.live[names[0]]]
         made = self._try({name: values[name] for name in names}, limit)
         if isinstance(made, Live):
             return [made]
@@ -231,10 +238,21 @@ class Capture:
             found += [kept] if isinstance(kept, Live) else [self._unsaved(n, values[n], kept) for n in good]
         return found
 
+    def _is_same_array(self, name: str, value: Any) -> bool:
+        """Whether a plain array is what it was: its bytes say so, without pickling it."""
+        live = self.live.get(name)
+        if live is None or live.shape is None or live.names != (name,) or len(live.buffers) != 1:
+            return False
+        if live.shape != shape_of(value) or self._bindings.get(name) != id(value):
+            return False
+        view = PickleBuffer(value).raw()
+        split = self.fingerprints.split(view, content_defined=False)
+        return not split.fresh and [*map(id, split.pieces)] == [*map(id, live.buffers[0][2])]
+
     def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | _Refusal:
         start = time.perf_counter()
         try:
-            dumped = within(self.seconds, lambda: pickling.dump_values(values, self.space))
+            dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds))
             live = self._hashed(values, dumped, limit)
         except KeyboardInterrupt:
             raise
@@ -242,7 +260,8 @@ class Capture:
             return _Refusal(error)
         live.seconds = time.perf_counter() - start
         if len(values) == 1:
-            live.atom = _atom(*values.values())
+            (value,) = values.values()
+            live.atom, live.shape = _atom(value), shape_of(value)
         return live
 
     def _refusal(self, value: Any, name: str) -> _Refusal | None:
@@ -310,8 +329,10 @@ class Capture:
         for name, live in replaced.items():
             before = self.live.get(name)
             self._bindings[name] = id(self.space.get(name))
+            if before is live:
+                continue
             if before is not None and before.same_bytes(live):
-                before.seconds, before.atom = live.seconds, live.atom
+                before.seconds, before.atom, before.shape = live.seconds, live.atom, live.shape
                 before.mentions, before.outside = live.mentions, live.outside
             else:
                 self.live[name] = live

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -18,6 +18,59 @@ _AGAIN = 1.0
 
 class ExpiredError(BaseException):
     """The time is over. No `Exception`, for code that hangs in a loop often catches those."""
+
+
+class Limit:
+    """A time limit for each of many short pieces of work, for the price of one alarm.
+
+    Used as a context around them all; `run` then does what `within` does. Only what takes longer than the
+    limit by itself is interrupted.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since = 0.0
+        """when the work under way started; 0 between two pieces"""
+        self._handler: Any = None
+        self._due = (0.0, 0.0)
+        self._start = 0.0
+
+    def __enter__(self) -> Self:
+        main = threading.current_thread() is threading.main_thread()
+        handler = signal.getsignal(signal.SIGALRM) if self._seconds and main else None
+        if handler is not None:
+            self._start = time.monotonic()
+            self._due = signal.setitimer(signal.ITIMER_REAL, 0)
+            self._handler = handler
+            signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds, min(_AGAIN, self._seconds))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            due, interval = self._due
+            if due:
+                left = due - (time.monotonic() - self._start)
+                signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._since and time.monotonic() - self._since >= self._seconds:
+            raise ExpiredError(f"it took longer than {self._seconds:g} s")
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Return what `work()` returns.
+
+        Raises:
+            ExpiredError: it took longer than the limit.
+        """
+        self._since = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._since = 0.0
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:

@@ -36,6 +36,8 @@ class Live:
     """what pickling and hashing it took"""
     atom: Any = None
     """the value itself, where it is small and cannot change"""
+    shape: Any = None
+    """of a plain array: all about it but its bytes"""
     digest: str = ""
     """of its manifest; "" until it is committed"""
     content_digest: str = ""

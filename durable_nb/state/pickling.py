@@ -34,6 +34,7 @@ from durable_nb.state import access, classes, framing, functions, instances, spe
 from durable_nb.state.arrays import array_reduce
 from durable_nb.state.classes import in_notebook
 from durable_nb.state.functions import interned
+from durable_nb.state.reducers import libraries
 from durable_nb.state.regions import Region, View, merged
 
 DEFINITIONS = (types.FunctionType, type, functools._lru_cache_wrapper)
@@ -125,6 +126,27 @@ def package(name: str, inner: tuple[str, ...]) -> types.ModuleType:
 _CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
 
 
+class Kinds:
+    """How the objects of each class are reduced, as of now; for the components of one capture."""
+
+    def __init__(self) -> None:
+        # One plain dict: the C pickler looks into it for every object.
+        self.table: dict[type, Callable[[Any], Any]] = {
+            **copyreg.dispatch_table,
+            **cp.Pickler._dispatch_table,
+            **special.reducers(),
+            types.CodeType: functions.code_reduce,
+            type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
+        }
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            self.table[numpy.ndarray] = array_reduce
+        self.plain: dict[type, None] = {}
+        """classes that pickle does right by itself, or by the table"""
+        self.named: set[types.FunctionType] = set()
+        """functions that are found under their names, in libraries"""
+
+
 class _Reducing:
     """What both picklers do with functions, classes and the types of the dispatch table."""
 
@@ -134,34 +156,27 @@ class _Reducing:
         buffers: list[pickle.PickleBuffer],
         names: Iterable[str],
         space: Mapping[str, Any],
+        kinds: Kinds,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffers.append)  # type: ignore[call-arg]
         self._own = frozenset(names)
         self._space = space
         self._cells: dict[int, int] = {}
         self._shared: dict[int, int] = {}
-        self._handlers: dict[type, Callable[[Any], Any] | None] = {types.FunctionType: self._function_reduce}
-        self.refs: set[str] = set()
-        self.mentions: set[str] = set()
-        self.outside: str | None = None
-        table: dict[Any, Any] = {
-            types.CodeType: functions.code_reduce,
-            type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
+        self._plain, self._named = kinds.plain, kinds.named
+        self._handlers: dict[type, Callable[[Any], Any] | None] = {
+            **kinds.plain,
+            types.FunctionType: self._function_reduce,
             types.CellType: self._cell_reduce,
             types.ModuleType: self._module_reduce,
             types.BuiltinFunctionType: self._builtin_reduce,
             functools._lru_cache_wrapper: self._cached_reduce,
+            type: self._class_reduce,
         }
-        numpy = sys.modules.get("numpy")
-        if numpy is not None:
-            table[numpy.ndarray] = array_reduce
-        # One plain dict: the C pickler looks into it for every object.
-        self.dispatch_table: Any = {
-            **copyreg.dispatch_table,
-            **cp.Pickler._dispatch_table,
-            **special.reducers(),
-            **table,
-        }
+        self.dispatch_table: Any = kinds.table
+        self.refs: set[str] = set()
+        self.mentions: set[str] = set()
+        self.outside: str | None = None
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -169,6 +184,8 @@ class _Reducing:
             reduce = self._handlers[kind]
         except KeyError:
             reduce = self._handlers[kind] = self._handler(kind)
+            if reduce is None:
+                self._plain[kind] = None
         return NotImplemented if reduce is None else reduce(obj)
 
     def _handler(self, kind: type) -> Callable[[Any], Any] | None:
@@ -211,6 +228,8 @@ class _Reducing:
         return reduced
 
     def _function_reduce(self, obj: types.FunctionType) -> Any:
+        if obj in self._named:
+            return NotImplemented
         if in_notebook(obj):
             reference = self._reference(obj)
             if reference is not None:
@@ -219,7 +238,10 @@ class _Reducing:
             self.mentions.update(access.of_code(obj.__code__))
             module = "__main__"
         elif cp._should_pickle_by_reference(obj):
-            self.outside = self.outside or access.leads_outside(obj)
+            outside = access.leads_outside(obj)
+            if outside is None:
+                self._named.add(obj)
+            self.outside = self.outside or outside
             return NotImplemented
         else:
             module = functions.module_of(obj)
@@ -246,7 +268,7 @@ class _Reducing:
         inner = tuple(sorted(name for name in access.DOTTED if name.startswith(f"{obj.__name__}.")))
         if inner and sys.modules.get(obj.__name__) is obj:
             return package, (obj.__name__, inner)
-        return cp._module_reduce(obj)
+        return libraries.module(obj)
 
     def _builtin_reduce(self, obj: types.BuiltinFunctionType) -> Any:
         self.outside = self.outside or access.leads_outside(obj)
@@ -299,19 +321,20 @@ _STACK = 1 << 30
 """Bytes of address space for their C stack: some calls in `pickle` still use it."""
 
 
-def dump_values(values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
+def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds | None = None) -> Dump:
     """Pickle values together, as one stream that keeps what they share.
 
     Raises whatever a value's own reduction raises.
     """
+    kinds = kinds or Kinds()
     try:
-        return _dumped(_Pickler, values, space)
+        return _dumped(_Pickler, values, space, kinds)
     except RecursionError:
         pass
     try:
-        return _deeply(lambda: _dumped(_Pickler, values, space))
+        return _deeply(lambda: _dumped(_Pickler, values, space, kinds))
     except RecursionError:  # from Python 3.12 on, recursion in C has a limit of its own
-        return _deeply(lambda: _dumped(_DeepPickler, values, space))
+        return _deeply(lambda: _dumped(_DeepPickler, values, space, kinds))
 
 
 def _deeply(work: Callable[[], Dump]) -> Dump:
@@ -334,11 +357,13 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
         sys.setrecursionlimit(limit)
 
 
-def _dumped(kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any]) -> Dump:
+def _dumped(
+    kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds
+) -> Dump:
     file = io.BytesIO()
     file.write(_NOTHING)
     buffers: list[pickle.PickleBuffer] = []
-    pickler: Any = kind(file, buffers, values, space)
+    pickler: Any = kind(file, buffers, values, space, kinds)
     # As if the namespace had been pickled first: wherever it is met, it is a reference to number 0.
     pickler.memo = {id(space): (0, space)}
     pickler.dump({sys.intern(name): value for name, value in values.items()})

@@ -43,7 +43,7 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
     keep: list[Any] = []  # no address may be reused while it stands for an object
     walk = Walk(space)
     for index, name in enumerate(names):
-        frontier = [values[name]]
+        frontier = [] if walk.plain_array(values[name], index, owner_of, union.join) else [values[name]]
         while frontier:
             fresh = {id(obj): obj for obj in frontier if type(obj) not in ATOMIC}
             fresh.pop(id(space), None)

@@ -10,10 +10,11 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from durable_nb.state.access import of_code
+from durable_nb.state.arrays import shape_of
 from durable_nb.state.atoms import library
 
 
@@ -39,6 +40,20 @@ class Walk:
                 except Exception:
                     found.extend(gc.get_referents(obj))  # half-made or odd: what the collector sees has to do
         return found
+
+    def plain_array(
+        self, obj: Any, owner: int, owner_of: dict[int, int], join: Callable[[int, int], None]
+    ) -> bool:
+        """Note the memory of an array that holds nothing else; whether `obj` is one."""
+        if shape_of(obj) is None:
+            return False
+        first = owner_of.setdefault(id(obj), owner)
+        if first != owner:
+            join(first, owner)
+        elif obj.nbytes:
+            start = obj.__array_interface__["data"][0]
+            self.memory.append((start, start + obj.nbytes, owner))
+        return True
 
     def _is_special(self, kind: type) -> bool:
         known = self._special.get(kind)
