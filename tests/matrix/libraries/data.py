@@ -275,6 +275,52 @@ PANDAS_CASES = (
     ),
 )
 
+PANDAS_CASES += (
+    Case(
+        "pandas.DataFrame that is only read",
+        make=(
+            PANDAS,
+            """
+                columns = {'k': list('aba'), 'v': [1.0, 2.0, 3.0], 'o': [[1], [2], [3]]}
+                df = pd.DataFrame(columns, index=[5, 6, 7])
+            """,
+        ),
+        mutate=(
+            """
+            text = repr(df)
+            n = df.v.sum()
+            by = df.groupby('k').v.mean().to_dict()
+            row = df.loc[6, 'v']
+        """,
+        ),
+        before="assert df.v.sum() == 6 and df.o[5] == [1]",
+        after="assert n == 6 and by == {'a': 2, 'b': 2} and row == 2 and 'v' in text",
+        unchanged=("df",),
+        needs=("pandas",),
+    ),
+    Case(
+        "pandas.DataFrame in an object of the notebook, cleaned by its method",
+        make=(
+            PANDAS,
+            """
+            class Clean:
+                def __init__(self, df):
+                    self.df, self.log = df, []
+                def drop(self):
+                    before = len(self.df)
+                    self.df.dropna(inplace=True)
+                    self.log.append(before - len(self.df))
+                    return self
+            """,
+            "df = pd.DataFrame({'v': [1, np.nan, 3]}); job = Clean(df); steps = job.log",
+        ),
+        mutate=("done = job.drop()",),
+        before="assert job.df is df and len(df) == 3 and steps == [] and job.log is steps",
+        after="assert job.df is df and len(df) == 2 and steps == [1] and job.log is steps and done is job",
+        needs=("pandas",),
+    ),
+)
+
 ARROW_CASES = (
     Case(
         "pyarrow.Table",
@@ -446,6 +492,33 @@ POLARS_CASES = (
     ),
 )
 
+POLARS_CASES += (
+    Case(
+        "polars.DataFrame that is only read",
+        make=(POLARS, "df = pl.DataFrame({'a': [1, 2, 3], 'k': ['x', 'y', 'x']}); lazy = df.lazy()"),
+        mutate=("text = str(df); best = df.group_by('k').agg(pl.col('a').sum()).sort('k')['a'].to_list()",),
+        before="assert df['a'].sum() == 6",
+        after="assert best == [4, 2] and lazy.collect().equals(df)",
+        unchanged=("df", "lazy"),
+        needs=("polars",),
+    ),
+    Case(
+        "polars frames that share a column, in a dictionary of the user's",
+        make=(
+            POLARS,
+            "df = pl.DataFrame({'a': list(range(1000))})",
+            "tables = {'first': df, 'again': df, 'more': df.with_columns(b=pl.col('a') * 2)}",
+        ),
+        mutate=("df[0, 'a'] = -5",),
+        before="""
+            assert tables['first'] is tables['again'] is df and df['a'][0] == 0
+            assert tables['more']['a'][0] == 0
+        """,
+        after="assert tables['first'] is df and df['a'][0] == -5 and tables['more']['a'][0] == 0",
+        needs=("polars",),
+    ),
+)
+
 XARRAY_CASES = (
     Case(
         "xarray.DataArray over a NumPy array",
@@ -580,6 +653,43 @@ LAZY_CASES = (
         needs=("duckdb",),
     ),
     Case(
+        "duckdb relations and a database in memory: said to be lost, not what came of them",
+        make=(
+            "import duckdb",
+            "con = duckdb.connect(); con.execute('CREATE TABLE t AS SELECT range AS v FROM range(5)')",
+            "rel = con.sql('SELECT sum(v) AS s FROM t'); total = rel.fetchall()[0][0]",
+        ),
+        mutate=(
+            """
+            con.execute('INSERT INTO t VALUES (100)')
+            total = con.sql('SELECT sum(v) FROM t').fetchall()[0][0]
+        """,
+        ),
+        before="assert total == 10",
+        after="assert total == 110",
+        reported=("con", "rel"),
+        redo=False,
+        needs=("duckdb",),
+    ),
+    Case(
+        "pyspark.sql session and frame: said to be lost, not what came of them",
+        make=(
+            "from pyspark.sql import SparkSession",
+            """
+                builder = SparkSession.builder.master('local[1]').config('spark.ui.enabled', 'false')
+                spark = builder.getOrCreate(); del builder
+            """,
+            "frame = spark.createDataFrame([(1, 'a'), (2, 'b')], ['n', 's']); rows = frame.collect()",
+        ),
+        mutate=("frame = frame.filter('n > 1'); rows = frame.collect()",),
+        before="assert [r.n for r in rows] == [1, 2]",
+        after="assert [r.asDict() for r in rows] == [{'n': 2, 's': 'b'}]",
+        reported=("spark", "frame"),
+        redo=False,
+        needs=("pyspark",),
+        seconds=240,
+    ),
+    Case(
         "pyspark.sql types and rows",
         make=(
             "from pyspark.sql import Row",
@@ -601,6 +711,18 @@ LAZY_CASES = (
 )
 
 GRAPH_CASES = (
+    Case(
+        "networkx.Graph that is only read",
+        make=(
+            "import networkx as nx",
+            "g = nx.path_graph(4); seen = len(g.edges), len(g.nodes), dict(g.degree), g.adj",
+        ),
+        mutate=("way = nx.shortest_path(g, 0, 3); ends = [n for n in g.nodes if g.degree[n] == 1]",),
+        before="assert sorted(g.edges) == [(0, 1), (1, 2), (2, 3)]",
+        after="assert way == [0, 1, 2, 3] and ends == [0, 3]",
+        unchanged=("g",),
+        needs=("networkx",),
+    ),
     Case(
         "networkx.Graph",
         make=("import networkx as nx", "g = nx.path_graph(4)", "around = g[1]", "links = g.edges"),

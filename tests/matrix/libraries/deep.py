@@ -276,6 +276,81 @@ TORCH_CASES = (
     ),
 )
 
+TORCH_CASES += (
+    Case(
+        "torch.nn.Module that only predicts",
+        make=(
+            TORCH,
+            """
+            net = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).eval()
+            opt = torch.optim.Adam(net.parameters())
+        """,
+        ),
+        mutate=(
+            "with torch.no_grad(): out = net(torch.ones(1, 2))",
+            "n = sum(p.numel() for p in net.parameters())",
+        ),
+        before="assert not net.training and opt.param_groups[0]['params'][0] is net[0].weight",
+        after="assert out.shape == (1, 3) and n == 9",
+        unchanged=("net", "opt"),
+        needs=("torch",),
+    ),
+    Case(
+        "torch training of a notebook class that holds it all",
+        make=(
+            TORCH,
+            X,
+            """
+            class Job:
+                def __init__(self):
+                    self.net = nn.Linear(2, 1)
+                    self.opt = torch.optim.SGD(self.net.parameters(), lr=0.1, momentum=0.9)
+                    self.losses, self.best = [], None
+                def run(self, steps):
+                    for step in range(steps):
+                        self.opt.zero_grad()
+                        loss = nn.functional.mse_loss(self.net(X), y)
+                        loss.backward()
+                        self.opt.step()
+                        self.losses.append(loss.item())
+                    self.best = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+            """,
+            "job = Job(); net = job.net; history = job.losses; job.run(2)",
+        ),
+        mutate=("job.run(3)",),
+        before="""
+            assert job.net is net and job.losses is history and len(history) == 2
+            assert job.opt.param_groups[0]['params'][0] is net.weight and net.weight in job.opt.state
+            assert torch.equal(job.best['weight'], net.weight)
+        """,
+        after="""
+            assert job.net is net and len(history) == 5 and torch.equal(job.best['weight'], net.weight)
+            state = torch.random.get_rng_state()
+            torch.manual_seed(0)
+            twin = type(job)()
+            twin.run(5)
+            torch.random.set_rng_state(state)
+            assert twin.losses == history and torch.equal(twin.net.weight, net.weight)
+        """,
+        needs=("torch",),
+    ),
+    Case(
+        "torch.jit.script module: said to be lost, not its weights",
+        make=(
+            TORCH,
+            "net = nn.Linear(2, 1)",
+            "import warnings",
+            "with warnings.catch_warnings(): warnings.simplefilter('ignore'); fast = torch.jit.script(net)",
+        ),
+        mutate=("with torch.no_grad(): net.weight.fill_(2)",),
+        before="assert not (net.weight == 2).any()",
+        after="assert (net.weight == 2).all()",
+        reported=("fast",),
+        redo=False,
+        needs=("torch",),
+    ),
+)
+
 KERAS = """
     import os
     os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
@@ -350,7 +425,7 @@ KERAS_CASES = (
             "c = tf.constant([1.0, 2.0]); v = tf.Variable([1.0, 2.0]); same = v",
             "ragged = tf.ragged.constant([[1], [2, 3]])",
         ),
-        mutate=("shown = v.assign_add([1.0, 1.0])", "c = c * 10"),
+        mutate=("v.assign_add([1.0, 1.0]); done = True", "c = c * 10"),
         before="""
             assert v.numpy().tolist() == [1, 2] and same is v and c.numpy().tolist() == [1, 2]
             assert ragged.to_list() == [[1], [2, 3]]

@@ -33,11 +33,12 @@ def model(
 
     That is also compared with what a model gives that the check makes anew, without the product in between.
     """
+    again = f"assert close({shows}, first)"
     return Case(
         name,
         make=(DATA, make, f"first = np.asarray({shows}, dtype=float)"),
         mutate=(mutate, f"second = np.asarray({shows}, dtype=float)"),
-        before=f"assert close({shows}, first)\n{dedent(before)}\n{dedent(make)}\nassert close({shows}, first)",
+        before=f"{again}\n{dedent(before)}\n{dedent(make)}\n{again}",
         after=f"assert close({shows}, second)\nassert not close(first, second)\n{dedent(after)}",
         needs=("numpy", *needs),
     )
@@ -348,6 +349,54 @@ SKLEARN_CASES = (
         after="""
             assert b.rows == [1, 2] and b['more'] is b and drawn == check_random_state(3).rand()
             assert state.get_state()[2] == 2
+        """,
+        needs=("sklearn",),
+    ),
+)
+
+SKLEARN_CASES += (
+    Case(
+        "sklearn.ensemble.RandomForestClassifier that only predicts",
+        make=(
+            DATA,
+            "from sklearn.ensemble import RandomForestClassifier",
+            "model = RandomForestClassifier(5, random_state=0).fit(X, y); holder = {'model': model}",
+        ),
+        mutate=("hits = model.score(X, y); importance = model.feature_importances_; text = repr(model)",),
+        before="assert holder['model'] is model and len(model.estimators_) == 5",
+        after="assert hits > 0.8 and importance.shape == (4,) and holder['model'] is model",
+        unchanged=("model", "holder", "X"),
+        needs=("sklearn",),
+    ),
+    Case(
+        "sklearn estimator of the notebook, in a pipeline",
+        make=(
+            DATA,
+            "from sklearn.base import BaseEstimator, TransformerMixin, clone",
+            "from sklearn.pipeline import Pipeline",
+            "from sklearn.linear_model import Ridge",
+            """
+            class Shift(TransformerMixin, BaseEstimator):
+                def __init__(self, by=1.0): self.by = by
+                def fit(self, X, y=None):
+                    self.mean_ = X.mean(axis=0)
+                    return self
+                def transform(self, X): return X - self.mean_ + self.by
+            """,
+            "shift = Shift(); pipe = Pipeline([('shift', shift), ('fit', Ridge())]).fit(X, target)",
+            "first = pipe.predict(X)",
+        ),
+        mutate=(
+            "shift.by = 5.0; pipe.set_params(fit__alpha=3.0)",
+            "pipe.fit(X * 2, target); second = pipe.predict(X)",
+        ),
+        before="""
+            assert pipe['shift'] is shift and type(shift) is Shift and shift.by == 1
+            assert close(pipe.predict(X), first)
+        """,
+        after="""
+            assert pipe['shift'] is shift and shift.by == 5 and close(pipe.predict(X), second)
+            assert not close(first, second)
         """,
         needs=("sklearn",),
     ),

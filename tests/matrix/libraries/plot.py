@@ -242,6 +242,18 @@ MATPLOTLIB_CASES = (
     ),
 )
 
+MATPLOTLIB_CASES += (
+    Case(
+        "matplotlib.Figure that is only looked at",
+        make=(MPL, "fig, ax = plt.subplots(); lines = ax.plot([1, 2], [3, 4]); first = pixels(fig)"),
+        mutate=("n = len(ax.lines); span = ax.get_xlim(); text = repr(fig)",),
+        before="assert ax.lines[0] is lines[0]",
+        after="assert n == 1 and ax.lines[0] is lines[0] and span == ax.get_xlim()",
+        unchanged=("fig", "ax", "lines"),
+        needs=("matplotlib",),
+    ),
+)
+
 SEABORN_CASES = (
     drawn(
         "seaborn grid and its figure",
@@ -278,20 +290,20 @@ PLOTLY_CASES = (
             "import plotly.graph_objects as go",
             "fig = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]))",
             "trace = fig.data[0]",
-            "first = fig.to_json()",
+            "first = fig.to_dict()",
         ),
         mutate=(
             "fig.update_layout(title='made')",
             "trace.marker.color = 'red'",
             "fig.add_bar(x=[1], y=[2])",
-            "second = fig.to_json()",
+            "second = fig.to_dict()",
         ),
         before="""
-            assert fig.to_json() == first and fig.data[0] is trace and fig.layout.title.text is None
+            assert fig.to_dict() == first and fig.data[0] is trace and fig.layout.title.text is None
             assert len(fig.data) == 1
         """,
         after="""
-            assert fig.to_json() == second != first and fig.data[0] is trace
+            assert fig.to_dict() == second != first and fig.data[0] is trace
             assert fig.data[0].marker.color == 'red'
             assert fig.layout.title.text == 'made' and fig.data[1].type == 'bar' and trace.parent is fig
         """,
