@@ -186,6 +186,7 @@ CASES = (
         "m X",
         "abs(m.coef_[0] - 1) < 1e-9",
         needs=("sklearn",),
+        long=True,
     ),
     quiet(
         "an unrelated definition",
