@@ -97,7 +97,6 @@ CASES = (
         "other.append(2)",
         "other == [1]",
         "other == [1, 2]",
-        reported=("a",),
     ),
     step(
         "MagicMock",
