@@ -13,7 +13,9 @@ from durable_nb.engine.policy import Policy
 from durable_nb.engine.saver import Saver, Ticket
 from durable_nb.engine.target import Target, explain
 from durable_nb.errors import DurableError, FencedError, StoreError
+from durable_nb.state import ambient
 from durable_nb.state.capture import Capture
+from durable_nb.state.deadline import uninterrupted
 from durable_nb.state.live import Live, Snapshot
 from durable_nb.state.pickling import Namespace
 from durable_nb.state.pool import Pool, default_limit
@@ -181,7 +183,10 @@ class Keeper:
         try:
             yield take
         except BaseException:
-            self._deleted.update(shots[-1].deleted if shots else ())
+            for shot in shots:
+                self._deleted.update(shot.deleted)
+                if not shot.submitted:
+                    self.capture.give_up(shot)
             self._look_again("the save before was given up")
             raise
 
@@ -217,15 +222,25 @@ class Keeper:
         ticket.then = self._tidy
         self.unseen = None
         self._deleted = set()
+        shot.submitted = True
         self._saver.submit(ticket)
         if shot.borrowed:
             # The writer reads the user's own memory: no code may run before it is done.
-            try:
-                ticket.wait()
-            except KeyboardInterrupt:
-                ticket.wait()
-                raise
+            with uninterrupted():
+                self._wait_for(ticket, shot)
         return ticket
+
+    def _wait_for(self, ticket: Ticket, shot: Snapshot) -> None:
+        """Wait until the writer has read the user's memory, and say how far it is where that takes long."""
+        total = sum(piece.size for piece in shot.fresh)
+        pause = 1.0
+        while not ticket.wait(timeout=pause):
+            done = sum(piece.size for piece in shot.fresh if piece.data is None)
+            self.say(
+                f"durable_nb: writing {total / 1e6:,.0f} MB before the next cell can run: "
+                f"{done / total:.0%} done"
+            )
+            pause = min(2 * pause, 30.0)
 
     def checkpoint(self, kind: str, body: Mapping[str, Any]) -> Ticket:
         """Keep everything now; safe, or failed, when it returns."""
@@ -279,6 +294,12 @@ class Keeper:
         refused = [f"{n} ({live.unsaved})" for n, live in self.capture.live.items() if live.unsaved]
         out = [f"{n} (by its name)" for n in self.visible() if self.policy.excluded(n)]
         return sorted(refused) + sorted(out)
+
+    def beside(self) -> list[str]:
+        """The kinds of ambient state that are kept, and those that are turned off."""
+        prefix = ambient.PREFIX
+        kept = sorted(n.removeprefix(prefix) for n in self.capture.live if n.startswith(prefix))
+        return kept + [f"{kind} (off)" for kind in ambient.KINDS if kind not in self.settings.ambient]
 
     def stand_at(self, target: Target) -> None:
         """The live state is that of a checkpoint now: the next one is its child."""

@@ -46,8 +46,9 @@ def value(session: Session, name: str, wanted: str | None = None) -> Any:
         raise NotFoundError(f"v{target.version} has no variable `{name}`")
     wanted_only = {n: d for n, d in target.state.items() if n == name}
     todo = restore.Plan(wanted_only, (), (), {}, (), (), 0)
-    staged = restore.stage(todo, target.manifests, session.repository.chunks, session.keeper.capture)
-    restore.discard(staged, session.keeper.capture)
+    capture = session.keeper.capture
+    staged = restore.stage(todo, target.manifests, session.repository.chunks, capture, in_place=False)
+    restore.discard(staged, capture)
     if name not in staged.values:
         why = staged.failed.get(name) or target.manifests[target.state[name]].unsaved or "it was not kept"
         raise NotFoundError(f"`{name}` of v{target.version} cannot be loaded: {why}")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from durable_nb.engine import memory, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.keeper import Keeper
 from durable_nb.errors import DurableError, NotFoundError, RefusedError
@@ -13,6 +14,9 @@ from durable_nb.model import Checkpoint, ExecutionStatus, RecoveryResult
 from durable_nb.state import restore
 from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.store.log import History
+
+_SHARE = 0.8
+"""Of the memory that is left: what a recovery may load at once."""
 
 
 class Recovery:
@@ -88,7 +92,7 @@ class Recovery:
                 )
             history = keeper.repository.history(history.execution)
         before = keeper.version
-        result = self.go(history, points, only=names, kind="rollback", body={"from": before})
+        result = self.go(history, points, only=names, kind="rollback", body={"from": before}, in_place=True)
         self._before, self._moved = before, True
         return result
 
@@ -142,26 +146,37 @@ class Recovery:
         kind: str,
         lost: str | None = None,
         body: Mapping[str, Any] | None = None,
+        in_place: bool = False,
     ) -> RecoveryResult:
-        """Stage the first of `points` that holds, swap it in, and record that the state is another one."""
+        """Stage the first of `points` that holds, swap it in, and record that the state is another one.
+
+        Where memory is too short for both states, one component after the other is staged and swapped.
+        """
         keeper = self.keeper
         keeper.drain()
         if only is not None:
             state = history.state(points[0].version)
             if missing := [n for n in only if n not in state and n not in keeper.capture.live]:
                 raise NotFoundError(f"v{points[0].version} has no variable `{missing[0]}`")
-        target, todo, staged, passed = targets.stage(
-            keeper.repository, history, points, keeper.capture, only=only, keep=keep
-        )
         base: Mapping[str, str] = keeper.live_digests()
-        outcome = restore.swap(staged, todo, keeper.capture)
+        short = self._too_large(history, points[0], only, keep)
+        if short is not None:
+            target, todo = short
+            passed: list[str] = []
+            outcome = self._one_by_one(target, todo)
+        else:
+            target, todo, staged, passed = targets.stage(
+                keeper.repository, history, points, keeper.capture, only=only, keep=keep, in_place=in_place
+            )
+            outcome = restore.swap(staged, todo, keeper.capture)
         if only is None and keeper.begun and history.execution == keeper.execution:
             base = target.state
             keeper.stand_at(target)
         else:
             contents = target.contents()
-            for name in staged.loaded:
-                keeper.capture.live[name].content_digest = contents[name]
+            for name in todo.load.keys() & keeper.capture.live.keys():
+                if keeper.capture.live[name].digest == todo.load[name]:
+                    keeper.capture.live[name].content_digest = contents[name]
         now = keeper.live_digests()
         told = {
             kind: {"to": target.version, "execution": history.execution},
@@ -176,6 +191,31 @@ class Recovery:
         ).wait()
         keeper.unseen = "the state was recovered"
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
+
+    def _too_large(
+        self, history: History, point: Checkpoint, only: list[str] | None, keep: Iterable[str]
+    ) -> tuple[targets.Target, restore.Plan] | None:
+        """The target and its plan, where what it loads would not fit beside what is live."""
+        left = memory.available()
+        if left is None:
+            return None
+        try:
+            target = targets.open_target(self.keeper.repository, history, point.version)
+        except (DurableError, OSError):
+            return None
+        todo = restore.plan(target.state, target.manifests, self.keeper.capture, only=only, keep=keep)
+        return (target, todo) if todo.bytes > _SHARE * left else None
+
+    def _one_by_one(self, target: targets.Target, todo: restore.Plan) -> restore.Outcome:
+        keeper = self.keeper
+        outcome = restore.Outcome()
+        for part in restore.parts(todo, target.manifests):
+            staged = restore.stage(part, target.manifests, keeper.repository.chunks, keeper.capture)
+            done = restore.swap(staged, part, keeper.capture)
+            outcome.restored += done.restored
+            outcome.deleted += done.deleted
+            outcome.failed.update(done.failed)
+        return outcome
 
     def move(self, execution: str, version: int, *, keep: Iterable[str] = ()) -> list[str]:
         """Make a recorded state live without a report, as catch-up does; returns what was replaced."""
@@ -234,6 +274,7 @@ class Recovery:
         message = f"{verb} {count} variable{'' if count == 1 else 's'} of v{version}"
         if outcome.failed:
             message += f", {len(outcome.failed)} could not be loaded"
+            outcome.failed = {n: why + _maker(history, version, n) for n, why in outcome.failed.items()}
         return RecoveryResult(
             ok=bool(outcome.restored or outcome.deleted or todo.same or not outcome.failed),
             message=message,
@@ -253,6 +294,17 @@ class Recovery:
             bytes=todo.bytes,
             planned=planned,
         )
+
+
+def _maker(history: History, version: int, name: str) -> str:
+    """Which cell to run for a variable that could not be loaded."""
+    points = history.checkpoints()
+    for record in reversed(resume.lineage(history, version)):
+        attempt = record.body.get("attempt")
+        point = points.get(record.number)
+        if attempt and point is not None and name in point.changed:
+            return f"; {attempt['label']} made it"
+    return ""
 
 
 def _kinds(live: Live) -> list[str]:

@@ -105,10 +105,12 @@ def stage(
     *,
     only: Iterable[str] | None,
     keep: Iterable[str],
+    in_place: bool = False,
 ) -> tuple[Target, restore.Plan, restore.Staged, list[str]]:
     """Load the first candidate that holds; with the reasons why newer ones were passed over.
 
-    Where none holds whole, the newest one whose manifests can be read is taken with its gaps.
+    Where none holds whole, the newest one whose manifests can be read is taken with its gaps. `in_place`:
+    what was captured last is what is live, and may be patched.
     """
     passed: list[str] = []
     gaps: Checkpoint | None = None
@@ -119,7 +121,7 @@ def stage(
         except (DamagedError, NotFoundError) as error:
             passed.append(f"v{point.version}: {error}")
             continue
-        staged = restore.stage(todo, target.manifests, repository.chunks, capture)
+        staged = restore.stage(todo, target.manifests, repository.chunks, capture, in_place=in_place)
         if not staged.damaged:
             return target, todo, staged, passed
         passed.append(f"v{point.version}: {staged.damaged}")
@@ -130,7 +132,8 @@ def stage(
         raise NotFoundError(f"no checkpoint can be recovered{why}")
     target = open_target(repository, history, gaps.version)
     todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
-    return target, todo, restore.stage(todo, target.manifests, repository.chunks, capture), passed
+    staged = restore.stage(todo, target.manifests, repository.chunks, capture, in_place=in_place)
+    return target, todo, staged, passed
 
 
 def seconds_of(history: History, version: int) -> float:

@@ -41,6 +41,7 @@ def _status(extension: Extension, _args: list[str]) -> render.Rendered:
             ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
             ("finished nodes", render.listed(done)),
         ]
+    body.append(("kept beside", render.listed(session.keeper.beside())))
     body.append(("not kept", render.listed(session.keeper.not_kept(), 8)))
     on = "records this notebook" if session.keeper.enabled else "is off: nothing is kept (`%durable on`)"
     return render.lines(f"durable_nb {on}", body)

@@ -1,4 +1,4 @@
-"""A time limit for code that may hang, such as an object's own `__reduce__`."""
+"""Signals: a time limit for code that may hang, and no interrupt where all or nothing has to happen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -112,3 +113,21 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     finally:
         over = True
         restore()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold an interrupt back until the block is over."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    if handler is None:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)

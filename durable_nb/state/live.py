@@ -99,5 +99,7 @@ class Snapshot:
     borrowed: bool = False
     """some pieces are the user's own memory: it must not change before they are written"""
     new_bytes: int = 0
+    submitted: bool = False
+    """whether it was handed over to the writer, who gives its copies back"""
     fresh: list[Piece] = field(default_factory=list)
     """the pieces that were given their bytes by this capture"""

@@ -14,7 +14,7 @@ from durable_nb.model import CHUNK
 _SMALL = 64 << 10
 """Up to so many bytes a copy is as large as what it holds; beyond, it is a slab of one chunk."""
 
-_WARM = 32
+_WARM = 16
 """Slabs kept for reuse: memory that was used before copies twice as fast as fresh."""
 
 

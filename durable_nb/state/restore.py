@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component, Piece
 from durable_nb.state import ambient, framing, patch, pickling, regions
 from durable_nb.state.capture import Capture, collection_paused
+from durable_nb.state.deadline import uninterrupted
 from durable_nb.state.live import Live, is_pseudo
 
 Read = Callable[[Iterable[str]], Iterator[tuple[str, memoryview]]]
@@ -114,6 +115,14 @@ def _widened(
         wanted = more
 
 
+def parts(todo: Plan, manifests: Mapping[str, Component]) -> Iterator[Plan]:
+    """A plan, component by component; deletions first, which make room."""
+    yield replace(todo, load={}, bytes=0)
+    for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
+        load = {name: digest for name in manifests[digest].names if name in todo.load}
+        yield replace(todo, load=load, delete=(), bytes=manifests[digest].size)
+
+
 @dataclass(slots=True)
 class Staged:
     """What was loaded, before any of it is live."""
@@ -130,12 +139,22 @@ class Staged:
     """the first component whose bytes are not in the store as they were written"""
 
 
-def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: Capture) -> Staged:
-    """Load what the plan says into a staging dict; a component that fails is reported, the others load."""
+def stage(
+    todo: Plan,
+    manifests: Mapping[str, Component],
+    read: Read,
+    capture: Capture,
+    *,
+    in_place: bool = True,
+) -> Staged:
+    """Load what the plan says into a staging dict; a component that fails is reported, the others load.
+
+    `in_place`: what live memory only has to be patched for is not loaded anew.
+    """
     staged = Staged()
     try:
         with collection_paused():
-            _load_into(staged, todo, manifests, read, capture)
+            _load_into(staged, todo, manifests, read, capture, in_place=in_place)
     except BaseException:
         discard(staged, capture)  # an interrupt: nothing of it stays visible
         raise
@@ -143,13 +162,19 @@ def stage(todo: Plan, manifests: Mapping[str, Component], read: Read, capture: C
 
 
 def _load_into(
-    staged: Staged, todo: Plan, manifests: Mapping[str, Component], read: Read, capture: Capture
+    staged: Staged,
+    todo: Plan,
+    manifests: Mapping[str, Component],
+    read: Read,
+    capture: Capture,
+    *,
+    in_place: bool,
 ) -> None:
     for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
         manifest = manifests[digest]
         live = _known(manifest, digest)
         try:
-            if _patch(staged, todo, manifest, live, read, capture):
+            if in_place and _patch(staged, todo, manifest, live, read, capture):
                 continue
             stream, buffers = _assemble(manifest, live, read, capture)
             values = pickling.load(
@@ -253,15 +278,16 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
                 _put_ambient(name, value, outcome.failed)
         else:
             values[name] = value
-    capture.space.update(values)
-    for gap, data in staged.patches:
-        gap.memory[:] = data
-    for name in todo.delete:
-        capture.space.pop(name, None)
-        capture.live.pop(name, None)
-        outcome.deleted.append(name)
-    for name, live in staged.loaded.items():
-        capture.adopt(name, live)
+    with uninterrupted():
+        capture.space.update(values)
+        for gap, data in staged.patches:
+            gap.memory[:] = data
+        for name in todo.delete:
+            capture.space.pop(name, None)
+            capture.live.pop(name, None)
+            outcome.deleted.append(name)
+        for name, live in staged.loaded.items():
+            capture.adopt(name, live)
     for live in dict.fromkeys(live for name, live in staged.loaded.items() if name in staged.values):
         capture.renew(live)
     outcome.restored.extend(sorted((*values, *staged.patched)))
