@@ -23,11 +23,19 @@ NUMPY_CASES = (
         needs=("numpy",),
     ),
     Case(
-        "numpy.ndarray, sorted and resized in place",
+        "numpy.ndarray, sorted and shuffled in place",
+        make=(NUMPY, "a = np.array([3, 1, 2])", "b = np.arange(9)"),
+        mutate=("a.sort()", "np.random.default_rng(0).shuffle(b)"),
+        before="assert a.tolist() == [3, 1, 2] and b.tolist() == list(range(9))",
+        after="assert a.tolist() == [1, 2, 3] and sorted(b) == list(range(9)) != b.tolist()",
+        needs=("numpy",),
+    ),
+    Case(
+        "numpy.ndarray, resized in place",
         make=(NUMPY, "a = np.array([3, 1, 2])"),
-        mutate=("a.sort()", "a.resize(5, refcheck=False)"),
+        mutate=("a.resize(5, refcheck=False)",),
         before="assert a.tolist() == [3, 1, 2]",
-        after="assert a.tolist() == [1, 2, 3, 0, 0]",
+        after="assert a.tolist() == [3, 1, 2, 0, 0]",
         needs=("numpy",),
     ),
     Case(

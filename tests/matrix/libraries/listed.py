@@ -12,7 +12,7 @@ class Library:
     Args:
         requirement: as it stands in the extra, and as pip takes it.
         module: what is imported.
-        extra: of this project; "test" for what the tests install anyway, "" where nothing installs it.
+        extra: of this project; "test" for what the tests install anyway; "" where nothing installs it.
         why_not: why it is in no extra.
     """
 

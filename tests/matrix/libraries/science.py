@@ -655,7 +655,6 @@ OTHER_CASES = (
     ),
 )
 
-CASES = (
-    *SCIPY_CASES,
-    *(replace(case, long=True) for case in (*ASTROPY_CASES, *PHOTUTILS_CASES, *OTHER_CASES)),
+CASES = tuple(
+    replace(case, long=True) for case in (*SCIPY_CASES, *ASTROPY_CASES, *PHOTUTILS_CASES, *OTHER_CASES)
 )
