@@ -37,6 +37,7 @@ class Policy:
         self._patterns: tuple[str, ...] = ()
         self._since_scan = 0
         self._beside: str | None = None
+        self._after: str | None = None
         self._given: str | None = None
         """what a library holds of the notebook: from then on any cell can touch it"""
         self._threads = {t.ident for t in threading.enumerate()}
@@ -61,11 +62,13 @@ class Policy:
     ) -> tuple[set[str] | None, str]:
         """The names to look at (None: all), and why."""
         self._given = self._given or access.given_away(cell, capture.space)
+        self._after = self._others()
+        self._beside = self._beside or self._after
         reason = all_because or cell.scan or self._given
         self._since_scan += 1
         if reason is None:
             foreign = sorted(m for m in cell.modules if not access.is_library(m))
-            reason = f"the cell imports {foreign[0]}" if foreign else self._beside or self._others()
+            reason = f"the cell imports {foreign[0]}" if foreign else self._beside
         if reason is None and self._since_scan >= self.settings.scan_every:
             reason = f"every {self.settings.scan_every} cells"
         names: set[str] = set()
@@ -81,8 +84,8 @@ class Policy:
         return names, "partial scan"
 
     def starting(self) -> None:
-        """A cell starts: what runs beside it now may have ended when it does."""
-        self._beside = self._others()
+        """A cell starts: what runs beside it, or ran when the one before ended, may be over when it ends."""
+        self._beside, self._after = self._after or self._others(), None
 
     def _others(self) -> str | None:
         """User code that runs beside the cells can change anything."""

@@ -46,7 +46,10 @@ def is_atomic(value: Any) -> bool:
     if kind in (types.BuiltinFunctionType, types.MethodWrapperType):
         return isinstance(value.__self__, types.ModuleType | type | None)
     if kind is types.ModuleType:
-        return value.__spec__ is not None and sys.modules.get(value.__name__) is value
+        return (
+            getattr(value, "__spec__", None) is not None
+            and sys.modules.get(getattr(value, "__name__", "")) is value
+        )
     if issubclass(kind, type):
         return not in_notebook(kind) and not in_notebook(value)
     if library(kind) not in _LIBRARY_MODULES:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-_EARLY = ("__module__", "__qualname__", "__slots__", "__orig_bases__")
+_EARLY = ("__module__", "__qualname__", "__slots__", "__class__", "__dict__", "__orig_bases__")
 """What a class has to be made with."""
 
 _DERIVED = frozenset({"__dict__", "__weakref__", "__slotnames__", "__annotate_func__", "_abc_impl"})
@@ -38,7 +38,8 @@ def in_notebook(value: Any) -> bool:
 def reduce(obj: type) -> Any:
     """How to make a class of the notebook again, and what it holds."""
     held = vars(obj)
-    early = {key: held[key] for key in _EARLY if key in held}
+    derived = types.GetSetDescriptorType
+    early = {key: held[key] for key in _EARLY if key in held and type(held[key]) is not derived}
     skip = _DERIVED | early.keys() | _slots(obj) | ({"__doc__"} if obj.__doc__ is None else set())
     if issubclass(type(obj), enum.EnumMeta):
         return _enum_reduce(obj, skip)

@@ -234,7 +234,7 @@ class _Reducing:
             reference = self._reference(obj)
             if reference is not None:
                 return reference
-        if obj.__globals__ is self._space or obj.__globals__.get("__name__") == "__main__":
+        if self._is_of_space(obj):
             self.mentions.update(access.of_code(obj.__code__))
             module = "__main__"
         elif cp._should_pickle_by_reference(obj):
@@ -253,6 +253,13 @@ class _Reducing:
         keys = tuple(self._cell_key(c) for c in obj.__closure__ or ())
         args = (obj.__code__, interned(obj.__name__), keys, interned(module))
         return function, args, (dict(obj.__dict__), slots), None, None, functions.set_function
+
+    def _is_of_space(self, obj: types.FunctionType) -> bool:
+        """Whether a function's globals are the namespace, or a script's that was run and left its names there."""
+        scope = obj.__globals__
+        if scope is self._space or scope.get("__name__") != "__main__":
+            return scope is self._space
+        return all(name in self._space for name in access.of_code(obj.__code__) if name in scope)
 
     def _cached_reduce(self, obj: Any) -> Any:
         if in_notebook(obj):

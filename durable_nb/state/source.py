@@ -36,8 +36,14 @@ def statement(code: types.CodeType) -> tuple[str, int] | None:
         return None
     for first, last in _statements("".join(lines)):
         if first <= code.co_firstlineno <= last:
-            return "".join(lines[first - 1 : last]), first
+            return _one("".join(lines[first - 1 : last])), first
     return None
+
+
+@lru_cache(maxsize=1024)
+def _one(text: str) -> str:
+    """One object for equal texts: a stream that names it often holds it once."""
+    return text
 
 
 def file_name(text: str) -> str:

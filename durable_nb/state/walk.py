@@ -77,7 +77,7 @@ class Walk:
         if issubclass(kind, weakref.ProxyTypes):
             return [obj.__dir__.__self__]
         if issubclass(kind, types.ModuleType):
-            return [] if sys.modules.get(obj.__name__) is obj else [vars(obj)]
+            return [vars(obj)]
         if issubclass(kind, logging.Logger):
             return [obj.handlers, obj.filters]  # its manager and parents lead to all others
         if (
