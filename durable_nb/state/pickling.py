@@ -255,7 +255,7 @@ class _Reducing:
         return function, args, (dict(obj.__dict__), slots), None, None, functions.set_function
 
     def _is_of_space(self, obj: types.FunctionType) -> bool:
-        """Whether a function's globals are the namespace, or a script's that was run and left its names there."""
+        """Whether a function's globals are the namespace, or those of a script that left its names there."""
         scope = obj.__globals__
         if scope is self._space or scope.get("__name__") != "__main__":
             return scope is self._space
