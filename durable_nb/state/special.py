@@ -48,6 +48,8 @@ _OF_MODULES: Mapping[str, Callable[[Any], Table]] = {
     "threading": running.threads,
     "torch": tensors.torch,
     "PIL.ImageDraw": figures.pillow,
+    "astropy.table.table": arrays.tables,
+    "astropy.utils.data_info": arrays.infos,
     "astropy.units.quantity": arrays.quantities,
     "bokeh.core.property.wrappers": figures.bokeh,
     "keras.src.saving.keras_saveable": networks.saveables,
