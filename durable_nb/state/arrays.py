@@ -88,6 +88,22 @@ def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int
     return np.ndarray(shape, dtype, base, offset, strides)
 
 
+def record_reduce(record: Any) -> Any:
+    """How to make a record again; one of an array, which shows its memory, from the array."""
+    numpy, base = sys.modules["numpy"], record.base
+    if type(base) is not numpy.ndarray or not (base.flags.c_contiguous or base.flags.f_contiguous):
+        return record.__reduce__()
+    first, rest = divmod(_offset(record, base), base.itemsize)
+    if rest or base.dtype != record.dtype or not 0 <= first < base.size:
+        return record.__reduce__()
+    return record_of, (base, first)
+
+
+def record_of(base: Any, first: int) -> Any:
+    """A record of a restored array."""
+    return base.reshape(-1, order="A")[first]
+
+
 def object_view(base: Any, shape: tuple[int, ...], strides: tuple[int, ...], first: int) -> Any:
     """A view of a restored array of objects, from its item number `first` on."""
     from numpy.lib.stride_tricks import as_strided

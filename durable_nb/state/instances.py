@@ -107,7 +107,8 @@ def set_attributes(obj: Any, state: Any) -> None:
     held = _attributes(obj)
     if attributes and held is not None:
         held.update({sys.intern(k): v for k, v in attributes.items()})
-    for key, value in (slots or {}).items():
+        attributes = None
+    for key, value in {**(attributes or {}), **(slots or {})}.items():
         object.__setattr__(obj, key, value)
 
 

@@ -31,7 +31,7 @@ from typing import Any
 import cloudpickle.cloudpickle as cp
 
 from durable_nb.state import access, classes, framing, functions, instances, special
-from durable_nb.state.arrays import array_reduce
+from durable_nb.state.arrays import array_reduce, record_reduce
 from durable_nb.state.classes import in_notebook
 from durable_nb.state.functions import interned
 from durable_nb.state.reducers import libraries
@@ -141,6 +141,7 @@ class Kinds:
         numpy = sys.modules.get("numpy")
         if numpy is not None:
             self.table[numpy.ndarray] = array_reduce
+            self.table[numpy.void] = record_reduce
         self.plain: dict[type, None] = {}
         """classes that pickle does right by itself, or by the table"""
         self.named: set[types.FunctionType] = set()

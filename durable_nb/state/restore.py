@@ -366,6 +366,4 @@ def _place(
 def _allocate(size: int) -> memoryview:
     """Writable memory that is not cleared first, where NumPy can give it."""
     numpy = sys.modules.get("numpy")
-    if numpy is None or size < 1 << 16:
-        return memoryview(bytearray(size))
-    return memoryview(numpy.empty(size, numpy.uint8))
+    return memoryview(bytearray(size)) if numpy is None else memoryview(numpy.empty(size, numpy.uint8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import pickle
 import sys
 import types
 from collections.abc import Mapping
@@ -46,11 +47,21 @@ def logging(module: Any) -> Table:
     return {module.Logger: _logger, module.RootLogger: _logger}
 
 
-def memmap(path: str, dtype: Any, mode: str, offset: int, shape: tuple[int, ...], order: str) -> Any:
-    """An array in a file. What is in the file is no part of the state."""
-    return importlib.import_module("numpy").memmap(
-        path, dtype=dtype, mode=mode, offset=offset, shape=shape, order=order
-    )
+def memmap(
+    path: str, dtype: Any, mode: str, offset: int, shape: tuple[int, ...], order: str, content: Any
+) -> Any:
+    """An array in a file. One that is written to gets back what it held, and its file where that is gone."""
+    numpy = importlib.import_module("numpy")
+    if content is not None and not Path(path).exists():
+        mode = "w+"
+    made = numpy.memmap(path, dtype=dtype, mode=mode, offset=offset, shape=shape, order=order)
+    if content is not None:
+        bytes_of = made.reshape(-1, order="A").view(numpy.ndarray).view("u1")
+        held = numpy.frombuffer(content, "u1")
+        if not numpy.array_equal(bytes_of, held):
+            bytes_of[:] = held
+            made.flush()
+    return made
 
 
 def memmap_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
@@ -61,6 +72,10 @@ def memmap_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[in
     for name in ("_mmap", "filename", "offset", "mode"):
         setattr(made, name, getattr(base, name))
     return made
+
+
+_MOST = 1 << 30
+"""Bytes of a file-backed array up to which what it holds is kept; beyond, only where it is."""
 
 
 def _memmap(array: Any) -> Any:
@@ -74,9 +89,13 @@ def _memmap(array: Any) -> Any:
         order = "C" if array.flags.c_contiguous else "F"
         mode = "r+" if array.mode == "w+" else array.mode
         path = str(Path(array.filename).absolute())
+        content = None
         if mode != "r":
             array.flush()
-        return memmap, (path, array.dtype, mode, array.offset, array.shape, order)
+            if 0 < array.nbytes <= _MOST:
+                plain = sys.modules["numpy"].asarray(array).reshape(-1, order="A")
+                content = pickle.PickleBuffer(plain)
+        return memmap, (path, array.dtype, mode, array.offset, array.shape, order, content)
     first = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
     return memmap_view, (root, array.dtype, array.shape, array.strides, first)
 
