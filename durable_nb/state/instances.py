@@ -22,7 +22,9 @@ def handler(kind: type) -> Reduce | None:
         return _exception_reduce if _is_plain(kind, BaseException) else None
     if kind.__module__ == "typing":
         return _TYPING.get(kind.__name__)
-    return _odd_reduce if _is_odd(kind) else None
+    if _is_odd(kind):
+        return _odd_reduce
+    return _instance_reduce if _has_own_dict(kind) else None
 
 
 _HOOKS = ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__")
@@ -99,6 +101,41 @@ def _attributes(obj: Any) -> dict[str, Any] | None:
         if type(descriptor) is types.GetSetDescriptorType:
             return descriptor.__get__(obj)  # type: ignore[no-any-return]
     return None
+
+
+def _has_own_dict(kind: type) -> bool:
+    """Whether instances of a class of the notebook are their `__dict__`, and nothing else."""
+    own = [vars(k) for k in kind.__mro__ if k is not object]
+    return (
+        in_notebook(kind)
+        and _is_plain(kind, object)
+        and kind.__dictoffset__ != 0
+        and all(k is object or in_notebook(k) for k in kind.__mro__)
+        and not any({"__slots__", "__getnewargs__", "__getnewargs_ex__"} & held.keys() for held in own)
+    )
+
+
+class _Probe:
+    """An instance whose `__dict__` nobody else holds."""
+
+
+def _holders(obj: Any) -> int:
+    return sys.getrefcount(obj.__dict__)
+
+
+_ALONE = _holders(_Probe())
+
+
+def _instance_reduce(obj: Any) -> Any:
+    # Where somebody else holds its `__dict__` too, it has to get that very one back.
+    if sys.getrefcount(obj.__dict__) <= _ALONE:
+        return NotImplemented
+    return bare, (type(obj),), obj.__dict__, None, None, set_dict
+
+
+def set_dict(obj: Any, attributes: dict[str, Any]) -> None:
+    """Make a dict the `__dict__` of an instance: whoever else holds it holds the instance's."""
+    object.__setattr__(obj, "__dict__", attributes)
 
 
 def set_attributes(obj: Any, state: Any) -> None:
