@@ -16,6 +16,7 @@ from typing import Any
 
 import case as cases
 import pytest
+from limits import LIMITS
 
 RUNNER = Path(__file__).with_name("runner.py")
 
@@ -38,10 +39,13 @@ def parameters(groups: Iterable[Path], modes: Sequence[str] = cases.MODES) -> li
             missing += [f"Python {'.'.join(map(str, case.python))}"] if sys.version_info < case.python else []
             if missing:
                 marks.append(pytest.mark.skip(reason=f"{', '.join(missing)} is missing"))
+            limit = LIMITS.get(name)
             for mode in modes:
                 for phase in case.phases:
                     brief = mode == "user" or phase in cases.BRIEF or case.long
                     more = marks if brief else [*marks, pytest.mark.long]
+                    if limit is not None and limit.covers(phase, mode):
+                        more = [*more, pytest.mark.xfail(strict=True, reason=limit.why)]
                     found.append(
                         pytest.param(group, mode, name, phase, marks=more, id=f"{name}-{phase}-{mode}")
                     )
