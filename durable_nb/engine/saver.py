@@ -56,7 +56,9 @@ class Ticket:
     def finish(self, *, safe: bool) -> None:
         """Wake who waits. Called by the writer's thread only."""
         self._kept.set()
+        self.kept_then = None  # what these closed over is not needed again, and leads back here
         if safe:
+            self.then = None
             self._safe.set()
 
 
@@ -142,12 +144,13 @@ class Saver:
             self.writer.safe()
         except BaseException as error:
             failed = _ours(error)  # the next flush tries again
+        then = tickets[-1].then
         for ticket in tickets:
             ticket.flush_error = failed
             ticket.finish(safe=True)
-        if tickets[-1].then is not None:
+        if then is not None:
             with contextlib.suppress(Exception):
-                tickets[-1].then()
+                then()
 
 
 def _ours(error: BaseException) -> DurableError:

@@ -89,7 +89,8 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     handler: Any = signal.getsignal(signal.SIGALRM)
     if handler is None:  # set by something that is not Python: leave it alone
         return work()
-    here, over, start = sys._getframe(), False, time.monotonic()
+    here: FrameType | None = sys._getframe()
+    over, start = False, time.monotonic()
 
     def expired(_signal: int, frame: FrameType | None) -> None:
         while frame is not None and frame is not here:
@@ -113,6 +114,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     finally:
         over = True
         restore()
+        here = None  # a frame that holds itself would hold what its callers made
 
 
 @contextmanager

@@ -179,6 +179,11 @@ class _Reducing:
         self.mentions: set[str] = set()
         self.outside: str | None = None
 
+    def release(self) -> None:
+        """Let go of the user's objects, which would else live until the next garbage collection."""
+        self._handlers.clear()
+        self.clear_memo()  # type: ignore[attr-defined]
+
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         try:
@@ -374,7 +379,10 @@ def _dumped(
     pickler: Any = kind(file, buffers, values, space, kinds)
     # As if the namespace had been pickled first: wherever it is met, it is a reference to number 0.
     pickler.memo = {id(space): (0, space)}
-    pickler.dump({sys.intern(name): value for name, value in values.items()})
+    try:
+        pickler.dump({sys.intern(name): value for name, value in values.items()})
+    finally:
+        pickler.release()
     framing.strip(file, len(_NOTHING))
     stream = file.getvalue()
     if stream.find(_NUMBER_0) > 0:
@@ -413,7 +421,10 @@ class _Unpickler(pickle.Unpickler):
 
     def load(self) -> Any:
         """Load the one value; what a library had generated under another Python is made again."""
-        loaded = super().load()
+        try:
+            loaded = super().load()
+        finally:
+            self.memo = {}  # it leads back here, and would keep what was loaded until the next collection
         if self._stubs:
             for cls in self._classes:
                 classes.regenerate(cls, self._stubs)
