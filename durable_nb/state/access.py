@@ -33,7 +33,12 @@ _REACHING = frozenset({
 })  # fmt: skip
 """Attributes through which any variable can be reached."""
 
-_REACHING_WITH = {"sys": {"modules"}, "builtins": {"exec", "eval", "globals", "locals", "vars", "setattr"}}
+_REACHING_WITH = {
+    "sys": {"modules"},
+    "builtins": {"exec", "eval", "globals", "locals", "vars", "setattr"},
+    "signal": {"raise_signal"},
+    "os": {"kill"},
+}
 """Attributes that do so together with the name of their module."""
 
 _REACHING_MODULES = frozenset({"__main__", "gc", "ctypes"})

@@ -7,6 +7,7 @@ import functools
 import marshal
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from durable_nb.state import source
@@ -112,6 +113,20 @@ def module_of(obj: types.FunctionType) -> str:
     name = obj.__globals__.get("__name__", "")
     module = sys.modules.get(name)
     return name if module is not None and vars(module) is obj.__globals__ else ""
+
+
+def own_scope(obj: types.FunctionType, space: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The globals of a function whose globals are a dict of the user's: of a script that was run, or of `exec`."""
+    scope = obj.__globals__
+    generated = obj.__code__.co_filename.startswith("<") and obj.__code__.co_filename != "<string>"
+    if scope is space or generated or scope.get("__name__", "__main__") != "__main__":
+        return None
+    return scope
+
+
+def is_script(scope: Mapping[str, Any]) -> bool:
+    """Whether globals were a script's: it holds much that a function of it does not need."""
+    return "__loader__" in scope or "__file__" in scope
 
 
 def interned(value: Any) -> Any:

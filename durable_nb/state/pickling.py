@@ -101,9 +101,11 @@ def namespace() -> Any:
     return _outside()
 
 
-def function(code: types.CodeType, name: str, cells: tuple[int, ...], module: str) -> Any:
-    """A function whose globals are the namespace, or a module's."""
-    return _outside(code, name, cells, module)
+def function(
+    code: types.CodeType, name: str, cells: tuple[int, ...], module: str, scope: dict[str, Any] | int | None
+) -> Any:
+    """A function whose globals are the namespace, a module's, a dict, or those of that number in this stream."""
+    return _outside(code, name, cells, module, scope)
 
 
 def cell(key: int) -> Any:
@@ -240,9 +242,12 @@ class _Reducing:
             reference = self._reference(obj)
             if reference is not None:
                 return reference
-        if self._is_of_space(obj):
-            self.mentions.update(access.of_code(obj.__code__))
+        used, module, scope = access.of_code(obj.__code__), "", functions.own_scope(obj, self._space)
+        if obj.__globals__ is self._space:
+            self.mentions.update(used)
             module = "__main__"
+        elif scope is not None:
+            pass
         elif cp._should_pickle_by_reference(obj):
             outside = access.leads_outside(obj)
             if outside is None:
@@ -252,20 +257,16 @@ class _Reducing:
         else:
             module = functions.module_of(obj)
         slots = functions.slots(obj)
-        if not module:
-            # Made by a library in a namespace of its own, as `collections.namedtuple` does.
-            used = access.of_code(obj.__code__) | {"__name__"}
-            slots["scope"] = {k: v for k, v in obj.__globals__.items() if k in used}
         keys = tuple(self._cell_key(c) for c in obj.__closure__ or ())
-        args = (obj.__code__, interned(obj.__name__), keys, interned(module))
+        args: tuple[Any, ...] = (obj.__code__, interned(obj.__name__), keys, interned(module))
+        if scope is not None and not functions.is_script(scope):
+            args = (*args, scope)
+        elif not module:
+            # Of a script, or made by a library in a namespace of its own, as `collections.namedtuple` does.
+            args = (*args, self._shared.setdefault(id(obj.__globals__), len(self._shared)))
+            used = used | {"__name__"}
+            slots["scope"] = {k: v for k, v in obj.__globals__.items() if k in used}
         return function, args, (dict(obj.__dict__), slots), None, None, functions.set_function
-
-    def _is_of_space(self, obj: types.FunctionType) -> bool:
-        """Whether a function's globals are the namespace, or those of a script that left its names there."""
-        scope = obj.__globals__
-        if scope is self._space or scope.get("__name__") != "__main__":
-            return scope is self._space
-        return all(name in self._space for name in access.of_code(obj.__code__) if name in scope)
 
     def _cached_reduce(self, obj: Any) -> Any:
         if in_notebook(obj):
@@ -377,27 +378,28 @@ def _dumped(
     file.write(_NOTHING)
     buffers: list[pickle.PickleBuffer] = []
     pickler: Any = kind(file, buffers, values, space, kinds)
-    # As if the namespace had been pickled first: wherever it is met, it is a reference to number 0.
-    pickler.memo = {id(space): (0, space)}
+    # As if both had been pickled first: wherever they are met, they are references to numbers 0 and 1.
+    pickler.memo = {id(space): (0, space), id(vars(builtins)): (1, vars(builtins))}
     try:
         pickler.dump({sys.intern(name): value for name, value in values.items()})
     finally:
         pickler.release()
     framing.strip(file, len(_NOTHING))
     stream = file.getvalue()
-    if stream.find(_NUMBER_0) > 0:
-        stream = _NAMESPACE + stream[len(_NOTHING) :]
+    if stream.find(b"h\x00") > 0 or stream.find(b"h\x01") > 0:
+        stream = _PREFIX + stream[len(_NOTHING) :]
     return Dump(stream, *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
 
 
-_NUMBER_0 = b"h\x00"
-_NOTHING = framing.PROTO + b"N\x940"
-_NAMESPACE = (
-    framing.PROTO
-    + b"".join(b"\x8c" + bytes([len(name)]) + name.encode() for name in (__name__, "namespace"))
-    + b"\x93)R\x940"
-)
-"""What puts number 0 into an unpickler's memo, and nothing on its stack."""
+_NOTHING = framing.PROTO + b"N\x940" * 2
+
+
+def _named(module: str, name: str) -> bytes:
+    return b"".join(b"\x8c" + bytes([len(part)]) + part.encode() for part in (module, name)) + b"\x93"
+
+
+_PREFIX = framing.PROTO + _named(__name__, "namespace") + b")R\x940" + _named("builtins", "__dict__") + b"\x940"
+"""What puts numbers 0 and 1 into an unpickler's memo, and nothing on its stack."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -415,6 +417,7 @@ class _Unpickler(pickle.Unpickler):
         self._staged = ChainMap(dict(staged), space)
         self._cells: dict[int, types.CellType] = {}
         self._shared: dict[int, Any] = {}
+        self._scopes: dict[int | None, dict[str, Any]] = {}
         self._classes: list[type] = []
         self._stubs: dict[int, str] = {}
         """functions whose code is of another Python, with what to say"""
@@ -469,7 +472,12 @@ class _Unpickler(pickle.Unpickler):
         return made
 
     def _function(
-        self, code: types.CodeType | functions.Foreign, name: str, cells: tuple[int, ...], module: str
+        self,
+        code: types.CodeType | functions.Foreign,
+        name: str,
+        cells: tuple[int, ...],
+        module: str,
+        own: dict[str, Any] | int | None = None,
     ) -> Any:
         if isinstance(code, functions.Foreign):
             stub = types.FunctionType(_nothing.__code__, {}, name)
@@ -479,8 +487,10 @@ class _Unpickler(pickle.Unpickler):
             )
             return stub
         scope: Any = self._space
-        if not module:
-            scope = {"__builtins__": builtins}
+        if isinstance(own, dict):
+            scope = own
+        elif not module:
+            scope = self._scopes.setdefault(own, {"__builtins__": builtins})
         elif module != "__main__":
             __import__(module)
             scope = vars(sys.modules[module])

@@ -5,6 +5,7 @@ Merging too much costs space; merging too little would break an alias, so doubt 
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -47,6 +48,7 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
         while frontier:
             fresh = {id(obj): obj for obj in frontier if type(obj) not in ATOMIC}
             fresh.pop(id(space), None)
+            fresh.pop(id(vars(builtins)), None)
             for key in fresh.keys() & owner_of.keys():
                 obj = fresh.pop(key)
                 if owner_of[key] != index and (type(obj) not in (tuple, frozenset) or _ties(obj)):
@@ -97,7 +99,7 @@ def can_tie(name: str, value: Any, space: Mapping[str, Any]) -> bool:
                     continue
                 if obj is not value and resolve(space, getattr(obj, "__qualname__", "")) is not obj:
                     return True  # it lost its name: who else holds it must hold the same one
-            elif not issubclass(kind, _CODE) and not (kind in (dict, tuple) and not obj):
+            elif not issubclass(kind, _CODE) and not (kind is tuple and not obj):
                 return True
             seen.add(id(obj))
             fresh[id(obj)] = obj

@@ -16,6 +16,11 @@ from typing import Any
 from durable_nb.state.access import of_code
 from durable_nb.state.arrays import shape_of
 from durable_nb.state.atoms import library
+from durable_nb.state.functions import is_script, own_scope
+
+
+class _Token:
+    """Stands for a global name of a script."""
 
 
 class Walk:
@@ -26,6 +31,7 @@ class Walk:
         self.memory: list[tuple[int, int, int]] = []
         """(first byte, one past the last, owner)"""
         self._special: dict[type, bool] = {}
+        self._tokens: dict[tuple[int, str], _Token] = {}
 
     def referents(self, batch: Mapping[int, Any], owner: int) -> list[Any]:
         """What the objects of `batch` hold: the collector's answer, with handlers where it is blind."""
@@ -63,10 +69,14 @@ class Walk:
 
     def _held(self, obj: Any, kind: type, owner: int) -> Iterable[Any]:
         if kind is types.FunctionType:
-            held = [*(obj.__closure__ or ()), obj.__defaults__, obj.__kwdefaults__, obj.__dict__]
-            if obj.__globals__ is not self._space and obj.__globals__.get("__name__") == "__main__":
-                # Of a script that was run: it has the objects that the variables have, in a dict of its own.
-                held.extend(obj.__globals__.get(name) for name in of_code(obj.__code__))
+            held = [*(obj.__closure__ or ()), obj.__defaults__, obj.__kwdefaults__, obj.__dict__ or None]
+            scope = own_scope(obj, self._space)
+            if scope is not None and not is_script(scope):
+                held.append(scope)
+            elif scope is not None:
+                for name in of_code(obj.__code__) & scope.keys():
+                    # The object, and the name: functions that set it have to stay together.
+                    held += [scope[name], self._tokens.setdefault((id(scope), name), _Token())]
             return held
         if issubclass(kind, type):
             # `copyreg` leaves a list of slot names in every class whose instances were pickled.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import _queue
 import _thread
+import contextlib
 import contextvars
+import inspect
 import random
 import struct
 import threading
-from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -51,13 +52,21 @@ def context_variable(name: str, default: tuple[Any, ...], value: tuple[Any, ...]
 
 def _context_variable(variable: contextvars.ContextVar[Any]) -> Any:
     default: tuple[Any, ...] = ()
-    with suppress(LookupError):
+    with contextlib.suppress(LookupError):
         default = (contextvars.Context().run(variable.get),)
     here = contextvars.copy_context()
     return context_variable, (variable.name, default, (here[variable],) if variable in here else ())
 
 
+def _context_manager(value: Any) -> Any:
+    # One that was not entered yet, such as those that decorate a function, is what it was made from.
+    if "func" not in vars(value) or inspect.getgeneratorstate(value.gen) != inspect.GEN_CREATED:
+        return refuse(value)
+    return type(value), (value.func, value.args, value.kwds)
+
+
 RUNNING: Table = {
+    contextlib._GeneratorContextManager: _context_manager,
     _thread.LockType: lambda value: (lock, (value.locked(),)),
     _thread.RLock: _rlock,
     _thread._local: lambda value: (threading.local, (), dict(vars(value))),
