@@ -409,12 +409,8 @@ class Capture:
         """Note what pickling a restored component gives: an object is not changed by having been restored."""
         if sum(p.size for p in live.stream) > _RENEWED:
             return
-        try:
-            values = {name: self.space[name] for name in live.names}
-            dumped = within(self.seconds, lambda: pickling.dump_values(values, self.space))
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
+        dumped = self._dumped(live.names)
+        if dumped is None:
             return  # it is looked at with the next checkpoint, which says what there is to say
         again = Live(live.names, live.types, refs=frozenset(dumped.refs), views=dumped.views)
         if not dumped.regions and len(dumped.stream) <= INLINE:
@@ -424,6 +420,40 @@ class Capture:
             again.buffers = live.buffers if again.stream == live.stream else self._split(dumped.regions)
         if not live.same_bytes(again):
             live.again = again
+
+    def among_others(self, manifest: Component, live: Live) -> bool:
+        """Whether a component is live just as it was kept, with names that share its objects since.
+
+        Its pieces are then noted in `live`.
+        """
+        dumped = self._dumped(manifest.names)
+        if dumped is None or not dumped.refs <= {*manifest.refs} or dumped.views != manifest.views:
+            return False
+        if [(r.memory.nbytes, r.readonly) for r in dumped.regions] != [(b.size, b.readonly) for b in manifest.buffers]:
+            return False
+        if manifest.inline is not None:
+            return dumped.stream == manifest.inline
+        known = self.fingerprints.matching
+        digests = (digest for digest, _ in manifest.stream)
+        stream = known(memoryview(dumped.stream), digests, content_defined=True)
+        buffers = [
+            known(region.memory, (digest for digest, _ in buffer.chunks), content_defined=False)
+            for region, buffer in zip(dumped.regions, manifest.buffers, strict=True)
+        ]
+        if stream is None or None in buffers:
+            return False
+        live.stream = stream
+        live.buffers = [(b.size, b.readonly, p or []) for b, p in zip(manifest.buffers, buffers, strict=True)]
+        return True
+
+    def _dumped(self, names: Iterable[str]) -> pickling.Dump | None:
+        try:
+            values = {name: self.space[name] for name in names}
+            return within(self.seconds, lambda: pickling.dump_values(values, self.space))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            return None
 
     def _split(self, regions: Iterable[Region]) -> list[tuple[int, bool, list[Piece]]]:
         cut = ((r, self.fingerprints.split(r.memory, content_defined=False)) for r in regions)

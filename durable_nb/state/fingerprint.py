@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -75,6 +76,18 @@ class Fingerprints:
         if piece is None or not piece.digest:
             piece = self._known[key] = Piece(data.nbytes, digest)
         return piece
+
+    def matching(self, view: memoryview, digests: Iterable[str], *, content_defined: bool) -> list[Piece] | None:
+        """The stored pieces of a buffer, where these are its digests."""
+        found = []
+        for part, digest in zip_longest(_parts(view, content_defined=content_defined), digests):
+            if part is None or digest is None:
+                return None
+            piece = self._known.get((xxh3_128_intdigest(part), part.nbytes))
+            if ((piece is not None and piece.digest) or blake3(part).hexdigest()) != digest:
+                return None
+            found.append(self.stored(part, digest))
+        return found
 
     def clear(self) -> None:
         """Rely on no bytes that were kept before."""

@@ -174,7 +174,11 @@ def _load_into(
         manifest = manifests[digest]
         live = _known(manifest, digest)
         try:
-            if in_place and _patch(staged, todo, manifest, live, read, capture):
+            stays = in_place and todo.load.keys().isdisjoint(manifest.refs)
+            if stays and (
+                _patch(staged, todo, manifest, live, read, capture)
+                or _is_among_others(staged, todo, manifest, live, capture)
+            ):
                 continue
             stream, buffers = _assemble(manifest, live, read, capture)
             values = pickling.load(
@@ -228,6 +232,20 @@ def _patch(staged: Staged, todo: Plan, manifest: Component, live: Live, read: Re
         pieces[digest] = capture.fingerprints.stored(data, digest)
     _fill(live, manifest, pieces)
     staged.patches += [(gap, chunks[gap.digest]) for gap in gaps]
+    staged.patched += manifest.names
+    staged.loaded.update(dict.fromkeys(manifest.names, live))
+    return True
+
+
+def _is_among_others(staged: Staged, todo: Plan, manifest: Component, live: Live, capture: Capture) -> bool:
+    """Leave a component as it is, where names that came to share its objects are all that differs."""
+    current = capture.live.get(manifest.names[0])
+    names = set(manifest.names)
+    if current is None or not (todo.load.keys() >= names and set(current.names) > names):
+        return False
+    # Of components that share something now, one stays: the others get objects of their own.
+    if not staged.loaded.keys().isdisjoint(current.names) or not capture.among_others(manifest, live):
+        return False
     staged.patched += manifest.names
     staged.loaded.update(dict.fromkeys(manifest.names, live))
     return True

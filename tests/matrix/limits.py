@@ -22,4 +22,39 @@ class Limit:
         return phase in self.phases.split(", ") and mode in self.mode.split(", ")
 
 
-LIMITS: dict[str, Limit] = {}
+_LOADED = "back, undo, again, forth, killed, killed back, killed forth, killed redo"
+_MUTATED = "undo, forth, killed, killed forth"
+_CTYPES = "a ctypes object is a copy afterwards, and no view of another object's memory"
+
+LIMITS: dict[str, Limit] = {
+    "buffers-BytesIO.getbuffer": Limit("a view into a BytesIO cannot be pickled: reported", _LOADED),
+    "buffers-as_ctypes": Limit(_CTYPES, "redo, killed redo"),
+    "buffers-ctypes from_buffer": Limit(_CTYPES, "redo, killed redo"),
+    "buffers-memmove": Limit(_CTYPES, "redo, killed redo"),
+    "changes-a context variable": Limit("what a context holds is pickled apart from it", "redo, killed redo"),
+    "frames-NumPy over an Arrow buffer": Limit("Arrow pickles a foreign buffer as a copy", "redo, killed redo"),
+    "hooks-__reduce__ that returns a name": Limit(
+        "the class says that it is found under a name, which nothing gives it in a new kernel: reported",
+        "killed, killed back, killed forth, killed redo",
+    ),
+    "hooks-a class named like a library's": Limit(
+        "a class that claims a library's module is kept apart from its variable",
+        "undo, forth, redo, killed, killed forth, killed redo",
+    ),
+    "hooks-a class that claims another module": Limit(
+        "a class that claims a library's module is kept apart from its variable",
+        "killed, killed back, killed forth, killed redo",
+    ),
+    "identity-a hash that needs the instance whole": Limit(
+        "pickle fills a set before its members are whole: reported",
+        "back, again, killed, killed back, killed forth, killed redo",
+    ),
+    "identity-an array that is not touched stays": Limit(
+        "NumPy gives a view the owner of its memory as its base, and a large restored array is a view itself",
+        "killed, killed back, killed forth, killed redo",
+    ),
+    "odd-MagicMock": Limit("once configured it does not unpickle: reported", _MUTATED),
+    "odd-NaN as a key": Limit("pickle makes a new NaN each time, and NaN is found by identity", f"{_LOADED}, redo"),
+    "odd-NumPy's NaN as a key": Limit("pickle makes a new NaN each time, and NaN is found by identity", _LOADED),
+    "odd-two equal keys that were different": Limit("a dict cannot be filled with two equal keys", _MUTATED),
+}
