@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -137,6 +138,44 @@ def test_what_was_not_touched_keeps_its_identity(notebook: Notebook) -> None:
     assert {"big", "x"} <= set(result.same)
     assert result.restored == ("n",)
     assert result.deleted == ("m",)
+
+
+def test_names_that_came_to_share_an_object_leave_it_as_it_was(notebook: Notebook) -> None:
+    notebook.run("import numpy as np", "big = np.ones(200_000); items = [1, 2]", "one, two = [1], [1]")
+    version = notebook.checkpoint()
+    big, items = notebook["big"], notebook["items"]
+    notebook.run("also = big; box = [items]", "two = one")
+    notebook.back_to(version)
+    assert notebook["big"] is big
+    assert notebook["items"] is items
+    assert notebook["one"] == notebook["two"] == [1]
+    assert notebook["one"] is not notebook["two"]
+    notebook.run("also = big; also[7] = 2")
+    notebook.back_to(version)
+    assert notebook["big"].sum() == 200_000
+
+
+def test_a_patched_array_is_of_the_class_that_is_bound(notebook: Notebook) -> None:
+    notebook.run("import numpy as np\nclass K: pass", "k = K(); k.data = np.zeros(200_000)")
+    version = notebook.checkpoint()
+    notebook.run("class K:\n    def f(self): return 2", "k.__class__ = K; k.data[0] = 5")
+    notebook.back_to(version)
+    assert type(notebook["k"]) is notebook["K"]
+    assert notebook["k"].data[0] == 0
+
+
+def test_what_a_cell_lets_go_of_is_gone_at_once(notebook: Notebook) -> None:
+    notebook.run("import weakref\nclass K: pass", "a, b = K(), K(); a.x = [1]; b.f = lambda: b")
+    version = notebook.checkpoint()
+    gc.disable()
+    try:
+        notebook.run("a.x.append(2)", "r = weakref.ref(a)", "del a")
+        assert notebook["r"]() is None
+        notebook.back_to(version)
+        notebook.run("r = weakref.ref(a)", "del a")
+        assert notebook["r"]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_deleted_variable_comes_back_and_stays_deleted_later(notebook: Notebook) -> None:

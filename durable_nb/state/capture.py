@@ -429,7 +429,9 @@ class Capture:
         dumped = self._dumped(manifest.names)
         if dumped is None or not dumped.refs <= {*manifest.refs} or dumped.views != manifest.views:
             return False
-        if [(r.memory.nbytes, r.readonly) for r in dumped.regions] != [(b.size, b.readonly) for b in manifest.buffers]:
+        if [(r.memory.nbytes, r.readonly) for r in dumped.regions] != [
+            (b.size, b.readonly) for b in manifest.buffers
+        ]:
             return False
         if manifest.inline is not None:
             return dumped.stream == manifest.inline

@@ -13,7 +13,7 @@ import enum
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -152,15 +152,14 @@ def _steady(key: str, value: Any) -> Any:
     return sys.intern(value) if type(value) is str else value
 
 
-def regenerate(cls: type, stubs: dict[int, str]) -> None:
+def regenerate(cls: type, stubs: Collection[int]) -> set[int]:
     """Have methods that a library generated made again, where their code is of another Python.
 
-    `stubs` holds what stands for functions without code, by identity; those replaced are taken out.
+    `stubs` are the identities of what stands for functions without code; returns those that were replaced.
     """
     held = vars(cls)
-    lost = {
-        key: f for key, f in held.items() if id(f) in stubs or id(getattr(f, "__wrapped__", None)) in stubs
-    }
+    stands_for = {key: {id(f), id(getattr(f, "__wrapped__", None))} for key, f in held.items()}
+    lost = {key: held[key] for key, ids in stands_for.items() if not ids.isdisjoint(stubs)}
     if lost and "__dataclass_params__" in held:
         for key in lost:
             type.__delattr__(cls, key)
@@ -169,11 +168,11 @@ def regenerate(cls: type, stubs: dict[int, str]) -> None:
         factory = cast("Any", collections.namedtuple)  # noqa: PYI024 - the types of its fields are in the class
         made = factory(cls.__name__, held["_fields"], defaults=held["_field_defaults"].values())
         for key in lost:
-            type.__setattr__(cls, key, vars(made)[key])
-    for key, function in lost.items():
-        if vars(cls).get(key) is not function:
-            stubs.pop(id(function), None)
-            stubs.pop(id(getattr(function, "__wrapped__", None)), None)
+            if key in vars(made):
+                type.__setattr__(cls, key, vars(made)[key])
+            else:
+                type.__delattr__(cls, key)
+    return {i for key, f in lost.items() if vars(cls).get(key) is not f for i in stands_for[key]}
 
 
 def _decorate(cls: type) -> None:

@@ -77,7 +77,9 @@ class Fingerprints:
             piece = self._known[key] = Piece(data.nbytes, digest)
         return piece
 
-    def matching(self, view: memoryview, digests: Iterable[str], *, content_defined: bool) -> list[Piece] | None:
+    def matching(
+        self, view: memoryview, digests: Iterable[str], *, content_defined: bool
+    ) -> list[Piece] | None:
         """The stored pieces of a buffer, where these are its digests."""
         found = []
         for part, digest in zip_longest(_parts(view, content_defined=content_defined), digests):

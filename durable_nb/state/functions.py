@@ -116,7 +116,7 @@ def module_of(obj: types.FunctionType) -> str:
 
 
 def own_scope(obj: types.FunctionType, space: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The globals of a function whose globals are a dict of the user's: of a script that was run, or of `exec`."""
+    """A function's globals, where they are a dict of the user's: of a script that was run, or of `exec`."""
     scope = obj.__globals__
     generated = obj.__code__.co_filename.startswith("<") and obj.__code__.co_filename != "<string>"
     if scope is space or generated or scope.get("__name__", "__main__") != "__main__":

@@ -104,7 +104,7 @@ def namespace() -> Any:
 def function(
     code: types.CodeType, name: str, cells: tuple[int, ...], module: str, scope: dict[str, Any] | int | None
 ) -> Any:
-    """A function whose globals are the namespace, a module's, a dict, or those of that number in this stream."""
+    """A function whose globals are the namespace, a module's, a dict, or this stream's of that number."""
     return _outside(code, name, cells, module, scope)
 
 
@@ -385,6 +385,7 @@ def _dumped(
     finally:
         pickler.release()
     framing.strip(file, len(_NOTHING))
+    framing.join(file)
     stream = file.getvalue()
     if stream.find(b"h\x00") > 0 or stream.find(b"h\x01") > 0:
         stream = _PREFIX + stream[len(_NOTHING) :]
@@ -398,8 +399,14 @@ def _named(module: str, name: str) -> bytes:
     return b"".join(b"\x8c" + bytes([len(part)]) + part.encode() for part in (module, name)) + b"\x93"
 
 
-_PREFIX = framing.PROTO + _named(__name__, "namespace") + b")R\x940" + _named("builtins", "__dict__") + b"\x940"
+_PREFIX = (
+    framing.PROTO + _named(__name__, "namespace") + b")R\x940" + _named("builtins", "__dict__") + b"\x940"
+)
 """What puts numbers 0 and 1 into an unpickler's memo, and nothing on its stack."""
+
+
+_GENERATING = frozenset({"collections", "dataclasses", "typing"})
+"""Libraries that generate methods, and have each Python's classes refer to functions of that Python only."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -418,31 +425,38 @@ class _Unpickler(pickle.Unpickler):
         self._cells: dict[int, types.CellType] = {}
         self._shared: dict[int, Any] = {}
         self._scopes: dict[int | None, dict[str, Any]] = {}
-        self._classes: list[type] = []
-        self._stubs: dict[int, str] = {}
-        """functions whose code is of another Python, with what to say"""
+        self._stubs: dict[int, tuple[types.FunctionType, str]] = {}
+        """what stands for functions whose code is of another Python, and what to say where one stays"""
+        self._replaced: set[int] = set()
 
     def load(self) -> Any:
-        """Load the one value; what a library had generated under another Python is made again."""
+        """Load the one value."""
         try:
             loaded = super().load()
         finally:
             self.memo = {}  # it leads back here, and would keep what was loaded until the next collection
-        if self._stubs:
-            for cls in self._classes:
-                classes.regenerate(cls, self._stubs)
-        for problem in self._stubs.values():
-            raise pickle.UnpicklingError(problem)
+        for key in self._stubs.keys() - self._replaced:
+            raise pickle.UnpicklingError(self._stubs[key][1])
         return loaded
 
     def find_class(self, module: str, name: str) -> Any:
         if module == __name__ and name in _CONTEXTUAL:
             return getattr(self, f"_{name}")
-        if module == classes.__name__ and name == "make":
-            return self._make
+        if module == classes.__name__ and name in ("make", "fill"):
+            return self._make if name == "make" else self._fill
         if module == "__main__":
             return self._definition(name)
-        return super().find_class(module, name)
+        try:
+            return super().find_class(module, name)
+        except AttributeError as error:
+            if module not in _GENERATING:
+                raise
+            return self._stub(name, str(error))  # another Python's library left it in a class
+
+    def _stub(self, name: str, problem: str) -> types.FunctionType:
+        stub = types.FunctionType(_nothing.__code__, {}, name)
+        self._stubs[id(stub)] = stub, problem
+        return stub
 
     def _definition(self, qualname: str) -> Any:
         found = resolve(self._staged, qualname)
@@ -466,10 +480,14 @@ class _Unpickler(pickle.Unpickler):
 
     def _make(self, *args: Any) -> type:
         made = classes.make(*args)
-        self._classes.append(made)
         if in_notebook(made):
             self._bind(made.__qualname__, made)
         return made
+
+    def _fill(self, cls: type, state: dict[str, Any]) -> None:
+        classes.fill(cls, state)
+        if self._stubs:
+            self._replaced |= classes.regenerate(cls, self._stubs)  # its instances come next
 
     def _function(
         self,
@@ -480,12 +498,11 @@ class _Unpickler(pickle.Unpickler):
         own: dict[str, Any] | int | None = None,
     ) -> Any:
         if isinstance(code, functions.Foreign):
-            stub = types.FunctionType(_nothing.__code__, {}, name)
-            self._stubs[id(stub)] = (
+            return self._stub(
+                name,
                 f"`{code.qualname}` was compiled by Python {code.python}, and its text is not known: "
-                "run its cell"
+                "run its cell",
             )
-            return stub
         scope: Any = self._space
         if isinstance(own, dict):
             scope = own

@@ -368,6 +368,7 @@ def _assemble(
         for target, start in places[digest]:
             target[start : start + data.nbytes] = data
     _fill(live, manifest, pieces)
+    stream = framing.apart(stream)
     framing.wrap(stream)
     return stream, regions.handed_out(memory, manifest.views)
 

@@ -24,7 +24,13 @@ from durable_nb.state.reducers import (
 )
 from durable_nb.state.reducers.reduce import FAMILIES, Reduce, Table, inherits
 
-REDUCERS: dict[type, Reduce] = {**files.FILES, **views.VIEWS, **running.RUNNING, **libraries.MODULES}
+REDUCERS: dict[type, Reduce] = {
+    **files.FILES,
+    **views.VIEWS,
+    **running.RUNNING,
+    **libraries.MODULES,
+    **libraries.DATACLASSES,
+}
 """class -> reduce function, as in `copyreg.dispatch_table`"""
 
 REGISTERED: dict[type, Reduce] = {}

@@ -24,6 +24,7 @@ class Limit:
 
 _LOADED = "back, undo, again, forth, killed, killed back, killed forth, killed redo"
 _MUTATED = "undo, forth, killed, killed forth"
+_NAN = "pickle makes a new NaN each time, and NaN is found by identity"
 _CTYPES = "a ctypes object is a copy afterwards, and no view of another object's memory"
 
 LIMITS: dict[str, Limit] = {
@@ -32,7 +33,7 @@ LIMITS: dict[str, Limit] = {
     "buffers-ctypes from_buffer": Limit(_CTYPES, "redo, killed redo"),
     "buffers-memmove": Limit(_CTYPES, "redo, killed redo"),
     "changes-a context variable": Limit("what a context holds is pickled apart from it", "redo, killed redo"),
-    "frames-NumPy over an Arrow buffer": Limit("Arrow pickles a foreign buffer as a copy", "redo, killed redo"),
+    "frames-NumPy over an Arrow buffer": Limit("Arrow pickles foreign memory as a copy", "redo, killed redo"),
     "hooks-__reduce__ that returns a name": Limit(
         "the class says that it is found under a name, which nothing gives it in a new kernel: reported",
         "killed, killed back, killed forth, killed redo",
@@ -54,7 +55,7 @@ LIMITS: dict[str, Limit] = {
         "killed, killed back, killed forth, killed redo",
     ),
     "odd-MagicMock": Limit("once configured it does not unpickle: reported", _MUTATED),
-    "odd-NaN as a key": Limit("pickle makes a new NaN each time, and NaN is found by identity", f"{_LOADED}, redo"),
-    "odd-NumPy's NaN as a key": Limit("pickle makes a new NaN each time, and NaN is found by identity", _LOADED),
+    "odd-NaN as a key": Limit(_NAN, f"{_LOADED}, redo"),
+    "odd-NumPy's NaN as a key": Limit(_NAN, _LOADED),
     "odd-two equal keys that were different": Limit("a dict cannot be filled with two equal keys", _MUTATED),
 }

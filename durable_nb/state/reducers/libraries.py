@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import operator
 import pickle
@@ -124,6 +125,28 @@ def module(value: types.ModuleType) -> Any:
 
 
 MODULES: Table = {types.ModuleType: module}
+
+_DEFAULTS = {"match_args": True, "kw_only": False, "slots": False, "weakref_slot": False, "doc": None}
+"""Of what some Pythons note of a dataclass, and others do not."""
+
+
+def noted(kind: type) -> Any:
+    """What is noted of a dataclass or of its field, empty."""
+    return object.__new__(kind)
+
+
+def set_noted(target: Any, held: Mapping[str, Any]) -> None:
+    """Fill it as this Python does."""
+    for name in type(target).__slots__:
+        setattr(target, name, held[name] if name in held else _DEFAULTS[name])
+
+
+def _noted(value: Any) -> Any:
+    held = {name: getattr(value, name) for name in type(value).__slots__}
+    return noted, (type(value),), held, None, None, set_noted
+
+
+DATACLASSES: Table = {dataclasses.Field: _noted, dataclasses._DataclassParams: _noted}  # type: ignore[attr-defined]
 
 
 def progress_bars(module: Any) -> Table:
