@@ -90,11 +90,13 @@ class _Walk:
         self._arrays: list[tuple[int, int, int, str, bool]] = []
         self._tied: dict[str, str] = {n: n for n in names}
         self._at = ""
-        self._weak: list[tuple[list[Any], Any]] = []
+        self._weak: list[tuple[str, list[Any], Any]] = []
         for name in names:
             self._at = name
             self.trees[name] = self.tree(space[name])
-        for place, target in self._weak:
+        for self._at, place, target in self._weak:
+            if id(target) in self._owner:
+                self._tie(self._owner[id(target)])  # it is brought back with its target
             place[:] = [_frozen(self._numbers.get(id(target), "elsewhere")) if target is not None else "dead"]
         if self._weak:
             self.trees = {n: _frozen(t) for n, t in self.trees.items()}
@@ -163,7 +165,7 @@ class _Walk:
             yield self._each(value.__reduce__()[2])
         elif issubclass(kind, weakref.ref):
             place: list[Any] = []
-            self._weak.append((place, value()))
+            self._weak.append((self._at, place, value()))
             yield from ("weak reference", place)
         elif kind in _ITERATORS:
             left, *position = value.__reduce__()[1:]
