@@ -22,9 +22,7 @@ def handler(kind: type) -> Reduce | None:
         return _exception_reduce if _is_plain(kind, BaseException) else None
     if kind.__module__ == "typing":
         return _TYPING.get(kind.__name__)
-    if _is_odd(kind):
-        return _odd_reduce
-    return _instance_reduce if _has_own_dict(kind) else None
+    return _odd_reduce if _is_odd(kind) else None
 
 
 _HOOKS = ("__reduce_ex__", "__reduce__", "__getstate__", "__setstate__")
@@ -103,7 +101,7 @@ def _attributes(obj: Any) -> dict[str, Any] | None:
     return None
 
 
-def _has_own_dict(kind: type) -> bool:
+def is_its_dict(kind: type) -> bool:
     """Whether instances of a class of the notebook are their `__dict__`, and nothing else."""
     own = [vars(k) for k in kind.__mro__ if k is not object]
     return (
@@ -115,22 +113,22 @@ def _has_own_dict(kind: type) -> bool:
     )
 
 
+def with_dict(obj: Any) -> Any:
+    """How an instance is reduced whose `__dict__` somebody else holds, and has to get back."""
+    return bare, (type(obj),), obj.__dict__, None, None, set_dict
+
+
 class _Probe:
     """An instance whose `__dict__` nobody else holds."""
 
 
 def _holders(obj: Any) -> int:
-    return sys.getrefcount(obj.__dict__)
+    held = obj.__dict__
+    return sys.getrefcount(held)
 
 
-_ALONE = _holders(_Probe())
-
-
-def _instance_reduce(obj: Any) -> Any:
-    # Where somebody else holds its `__dict__` too, it has to get that very one back.
-    if sys.getrefcount(obj.__dict__) <= _ALONE:
-        return NotImplemented
-    return bare, (type(obj),), obj.__dict__, None, None, set_dict
+ALONE = _holders(_Probe())
+"""Count of references to a `__dict__` that a local variable holds, and nobody but the instance."""
 
 
 def set_dict(obj: Any, attributes: dict[str, Any]) -> None:

@@ -128,6 +128,10 @@ def package(name: str, inner: tuple[str, ...]) -> types.ModuleType:
 _CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
 
 
+_Handler = Callable[[Any], Any] | tuple[type] | None
+"""How objects of a class are reduced; a tuple of it: as their `__dict__`, None: as pickle does it"""
+
+
 class Kinds:
     """How the objects of each class are reduced, as of now; for the components of one capture."""
 
@@ -144,8 +148,8 @@ class Kinds:
         if numpy is not None:
             self.table[numpy.ndarray] = array_reduce
             self.table[numpy.void] = record_reduce
-        self.plain: dict[type, None] = {}
-        """classes that pickle does right by itself, or by the table"""
+        self.plain: dict[type, tuple[type] | None] = {}
+        """classes that pickle does right by itself, or by the table, and those of plain instances"""
         self.named: set[types.FunctionType] = set()
         """functions that are found under their names, in libraries"""
 
@@ -167,7 +171,7 @@ class _Reducing:
         self._cells: dict[int, int] = {}
         self._shared: dict[int, int] = {}
         self._plain, self._named = kinds.plain, kinds.named
-        self._handlers: dict[type, Callable[[Any], Any] | None] = {
+        self._handlers: dict[type, _Handler] = {
             **kinds.plain,
             types.FunctionType: self._function_reduce,
             types.CellType: self._cell_reduce,
@@ -180,23 +184,39 @@ class _Reducing:
         self.refs: set[str] = set()
         self.mentions: set[str] = set()
         self.outside: str | None = None
+        self.reducer_override = self._override()
 
     def release(self) -> None:
         """Let go of the user's objects, which would else live until the next garbage collection."""
         self._handlers.clear()
         self.clear_memo()  # type: ignore[attr-defined]
+        del self.reducer_override
 
-    def reducer_override(self, obj: Any) -> Any:
-        kind = type(obj)
-        try:
-            reduce = self._handlers[kind]
-        except KeyError:
-            reduce = self._handlers[kind] = self._handler(kind)
+    def _override(self) -> Callable[[Any], Any]:
+        """What the pickler asks first for nearly every object: a closure, since a method takes longer."""
+        handlers, handler, plain = self._handlers, self._handler, self._plain
+        newobj, getrefcount, alone = copyreg.__newobj__, sys.getrefcount, instances.ALONE  # type: ignore[attr-defined]
+
+        def reducer_override(obj: Any) -> Any:
+            kind = type(obj)
+            try:
+                reduce = handlers[kind]
+            except KeyError:
+                reduce = handlers[kind] = handler(kind)
+                if reduce is None or type(reduce) is tuple:
+                    plain[kind] = reduce
             if reduce is None:
-                self._plain[kind] = None
-        return NotImplemented if reduce is None else reduce(obj)
+                return NotImplemented
+            if type(reduce) is not tuple:
+                return reduce(obj)  # type: ignore[operator]
+            held = obj.__dict__
+            if getrefcount(held) > alone:
+                return instances.with_dict(obj)
+            return newobj, reduce, held  # as `object` does it, in less time
 
-    def _handler(self, kind: type) -> Callable[[Any], Any] | None:
+        return reducer_override
+
+    def _handler(self, kind: type) -> _Handler:
         """How objects of a class are reduced, where it is not by plain pickle or the dispatch table."""
         if kind in self.dispatch_table:
             return None
@@ -207,7 +227,8 @@ class _Reducing:
             return self._block_reduce
         if f"{kind.__module__}.{kind.__name__}" == "pandas.core.internals.managers.SingleBlockManager":
             return _manager_reduce
-        return instances.handler(kind) or special.inherited(kind)
+        handler = instances.handler(kind) or special.inherited(kind)
+        return (kind,) if handler is None and instances.is_its_dict(kind) else handler
 
     def _reference(self, obj: Any) -> Any:
         """A reference by name to a definition of the notebook, where `obj` is one."""

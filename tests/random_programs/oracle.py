@@ -94,7 +94,8 @@ class _Walk:
         for name in names:
             self._at = name
             self.trees[name] = self.tree(space[name])
-        for self._at, place, target in self._weak:
+        for name, place, target in self._weak:
+            self._at = name
             if id(target) in self._owner:
                 self._tie(self._owner[id(target)])  # it is brought back with its target
             place[:] = [_frozen(self._numbers.get(id(target), "elsewhere")) if target is not None else "dead"]
