@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ class Cell:
     raw: str
     source: str
     """canonical: without the directive line"""
-    transformed: str
-    """plain Python"""
+    tree: ast.Module | None = field(compare=False)
+    """of the plain Python that runs; None where it does not parse"""
     setup: bool = False
     """only imports and set-up magics"""
     node: str | None = None
@@ -176,7 +177,7 @@ class Session:
         if known is not None and known.at == 1 and known.cells[0].source == cell.digest:
             if not cell.setup:
                 # The rest of that cell ran on top of what was recovered.
-                bound = access.of_source(cell.transformed).names & self.keeper.capture.live.keys()
+                bound = access.of_tree(cell.tree).names & self.keeper.capture.live.keys()
                 self.keeper.capture.forget(bound)
                 self.recovery.move(self.keeper.execution, known.version)
             return
@@ -238,7 +239,7 @@ class Session:
 
     def _start(self, cell: Cell, rerun: resume.RecordedCell | None) -> None:
         """Keep the intent before any of the user's code runs."""
-        read = access.of_source(cell.transformed)
+        read = access.of_tree(cell.tree)
         self._keep_preface()
         self.keeper.policy.starting()
         if cell.node:
@@ -253,9 +254,9 @@ class Session:
             self.keeper.refused(error)
             return
         inputs: dict[str, Live] = {}
-        if cell.node:
+        if cell.node and cell.tree is not None:
             live = self.keeper.capture.live
-            reached, _ = access.reached(read.inputs, self.keeper.capture.space)
+            reached, _ = access.reached(access.inputs(cell.tree), self.keeper.capture.space)
             inputs = {n: live[n] for n in reached if n in live}
         self.running = Running(cell, read, number, started, time.perf_counter(), inputs, rerun)
 

@@ -33,6 +33,9 @@ _OWN = re.compile(
 )
 """Names that IPython keeps in the user's namespace for itself."""
 
+_FIRST = ("_", "In", "Out", "get_ipython", "exit", "quit")
+"""How these begin: most names need no regular expression."""
+
 _loaded: dict[int, Extension] = {}
 
 
@@ -229,7 +232,8 @@ class Extension:
         missing = object()
         return [
             n for n, value in list(space.items())
-            if type(n) is str and hidden.get(n, missing) is not value and not _OWN.fullmatch(n)
+            if type(n) is str and hidden.get(n, missing) is not value
+            and not (n.startswith(_FIRST) and _OWN.fullmatch(n))
         ]  # fmt: skip
 
     def _current_cell(self) -> str | None:
@@ -261,7 +265,7 @@ class Extension:
             if tree is not None and directive.only_own(tree):
                 self._info = None
                 return
-            cell = self._cell(info, transformed, tree)
+            cell = self._cell(info, tree)
             self.arrival = self._refused(info) or self.session.arrive(cell)
         except KeyboardInterrupt:
             # IPython would run the body all the same, perhaps on a state that was moved half-way.
@@ -297,7 +301,7 @@ class Extension:
         found = directive.find(raw)
         return (None, (), False) if found is None else node_options(found.name, found.options)
 
-    def _cell(self, info: Any, transformed: str, tree: ast.Module | None) -> Cell:
+    def _cell(self, info: Any, tree: ast.Module | None) -> Cell:
         raw = info.raw_cell
         setup = tree is not None and directive.only_setup(tree)
         try:
@@ -307,7 +311,7 @@ class Extension:
         return Cell(
             raw,
             directive.source_of(raw),
-            transformed,
+            tree,
             setup,
             node,
             after,
@@ -346,10 +350,9 @@ class Extension:
         raw, self._loading = self._loading or "", None
         if not result.success:
             return
-        transformed = self.shell.transform_cell(raw)
-        tree = _parsed(transformed)
+        tree = _parsed(self.shell.transform_cell(raw))
         setup = tree is not None and directive.only_setup(tree)
-        self.session.loaded_by(Cell(raw, directive.source_of(raw), transformed, setup))
+        self.session.loaded_by(Cell(raw, directive.source_of(raw), tree, setup))
 
     def _status(self, result: Any) -> NodeStatus:
         if result is None:

@@ -15,11 +15,12 @@ import re
 import sys
 import sysconfig
 import types
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 _DYNAMIC = frozenset({
     "exec", "eval", "globals", "locals", "vars", "setattr", "delattr", "compile", "__import__", "get_ipython",
@@ -70,52 +71,73 @@ class Access:
     """why every value has to be looked at; None where `names` is enough"""
     gifts: frozenset[tuple[str, frozenset[str]]] = frozenset()
     """(holder, names given to it): attributes set, things added; for the holder "", calls that register"""
-    inputs: frozenset[str] = frozenset()
-    """names whose value from before the cell can matter: read before they are bound for certain"""
 
 
-def of_source(source: str) -> Access:
-    """Read the access of one (already transformed) cell. A cell that does not parse did not run."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+def of_tree(tree: ast.Module | None) -> Access:
+    """Read the access of one (already transformed) cell; None: it does not parse, and so did not run."""
+    if tree is None:
         return Access(frozenset(), frozenset(), "the cell could not be read")
     names: set[str] = set()
     modules: set[str] = set()
     attributes: set[str] = set()
     gifts: set[tuple[str, frozenset[str]]] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                names.add(name)
-            case ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Global(names=more) | ast.Nonlocal(names=more):
-                names.update(more)
-            case ast.Import(names=aliases):
-                for alias in aliases:
-                    modules.add(alias.name.partition(".")[0])
-                    if "." in alias.name and alias.asname is None:
-                        DOTTED.add(alias.name)
-                    names.add(alias.asname or alias.name.partition(".")[0])
-            case ast.ImportFrom(module=module, names=aliases, level=level):
-                modules.add("." if level else (module or "").partition(".")[0])
-                names.update(alias.asname or alias.name for alias in aliases)
-                if any(alias.name == "*" for alias in aliases):
-                    return Access(frozenset(names), frozenset(modules), "import *")
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                names.add(name)
-            case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                names.add(name)
-            case ast.Attribute(attr=attr):
-                attributes.add(attr)
-            case _:
-                pass
-        gifts.update(_gifts(node))
+    for node in _nodes([tree]):
+        kind = type(node)
+        if kind is ast.Name:
+            names.add(node.id)
+        elif kind is ast.Attribute:
+            attributes.add(node.attr)
+        elif kind in _NAMING:
+            names.update(name for name in _NAMING[kind](node) if name is not None)
+        elif kind is ast.Import:
+            for alias in node.names:
+                modules.add(alias.name.partition(".")[0])
+                if "." in alias.name and alias.asname is None:
+                    DOTTED.add(alias.name)
+                names.add(alias.asname or alias.name.partition(".")[0])
+        elif kind is ast.ImportFrom:
+            modules.add("." if node.level else (node.module or "").partition(".")[0])
+            names.update(alias.asname or alias.name for alias in node.names)
+            if any(alias.name == "*" for alias in node.names):
+                return Access(frozenset(names), frozenset(modules), "import *")
+        if kind in _GIVING:
+            gifts.update(_gifts(node))
     dynamic = sorted(n for n in names if n in _DYNAMIC or (n[0] == "_" and n[1:].isdigit()))
     dynamic += _reaching(attributes, names)
     reason = f"the cell uses {dynamic[0]}" if dynamic else None
-    return Access(frozenset(names), frozenset(modules), reason, frozenset(gifts), _inputs(tree))
+    return Access(frozenset(names), frozenset(modules), reason, frozenset(gifts))
+
+
+_NAMING: Mapping[type, Callable[[Any], Iterable[str | None]]] = {
+    ast.FunctionDef: lambda node: (node.name,),
+    ast.AsyncFunctionDef: lambda node: (node.name,),
+    ast.ClassDef: lambda node: (node.name,),
+    ast.Global: lambda node: node.names,
+    ast.Nonlocal: lambda node: node.names,
+    ast.ExceptHandler: lambda node: (node.name,),
+    ast.MatchAs: lambda node: (node.name,),
+    ast.MatchStar: lambda node: (node.name,),
+    ast.MatchMapping: lambda node: (node.rest,),
+}
+"""The names that other syntax than an expression binds."""
+
+_GIVING = frozenset({ast.Assign, ast.AugAssign, ast.Call, ast.FunctionDef, ast.ClassDef})
+_PLAIN = frozenset(
+    {ast.Load, ast.Store, ast.Del, ast.Constant, *ast.operator.__subclasses__(), *ast.cmpop.__subclasses__()}
+)
+
+
+def _nodes(roots: Iterable[ast.AST]) -> Iterator[Any]:
+    """Every node that says something; `ast.walk` takes three times as long."""
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        yield node
+        for held in vars(node).values():
+            if type(held) is list:
+                stack.extend(item for item in held if isinstance(item, ast.AST))
+            elif isinstance(held, ast.AST) and type(held) not in _PLAIN:
+                stack.append(held)
 
 
 def _reaching(attributes: Iterable[str], names: Container[str]) -> list[str]:
@@ -161,9 +183,9 @@ def _root(node: ast.expr) -> str:
 
 
 def _given(values: Iterable[ast.expr]) -> frozenset[str]:
-    nodes = [node for value in values for node in ast.walk(value)]
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return frozenset(names | {CODE for node in nodes if isinstance(node, ast.Lambda)})
+    nodes = list(_nodes(values))
+    names = {node.id for node in nodes if type(node) is ast.Name}
+    return frozenset(names | {CODE for node in nodes if type(node) is ast.Lambda})
 
 
 def given_away(cell: Access, namespace: Mapping[str, object]) -> str | None:
@@ -181,13 +203,13 @@ def given_away(cell: Access, namespace: Mapping[str, object]) -> str | None:
     return None
 
 
-def _inputs(tree: ast.Module) -> frozenset[str]:
-    """Names read by a top-level statement before an earlier one has bound them."""
+def inputs(tree: ast.Module) -> set[str]:
+    """Names whose value from before the cell can matter: read before they are bound for certain."""
     bound: set[str] = set()
     found: set[str] = set()
     for statement in tree.body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and (
+        for node in _nodes([statement]):
+            if type(node) is ast.Name and (
                 not isinstance(node.ctx, ast.Store) or isinstance(statement, ast.AugAssign)
             ):
                 found |= {node.id} - bound
@@ -202,7 +224,7 @@ def _inputs(tree: ast.Module) -> frozenset[str]:
                 bound.update(a.asname or a.name.partition(".")[0] for a in aliases)
             case _:
                 pass
-    return frozenset(found)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -371,7 +393,7 @@ def is_library(module: str) -> bool:
 
 
 def _is_library(module: str) -> bool:
-    if module in sys.stdlib_module_names or module in sys.builtin_module_names:
+    if module in sys.stdlib_module_names or module in (*sys.builtin_module_names, "durable_nb"):
         return True
     try:
         loaded = sys.modules.get(module)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pickle import PickleBuffer
 from typing import Any
 
@@ -23,7 +24,7 @@ from durable_nb.state.atoms import is_atomic
 from durable_nb.state.cycles import cycles
 from durable_nb.state.deadline import ExpiredError, Limit, within
 from durable_nb.state.explain import path_to_refusal
-from durable_nb.state.fingerprint import Fingerprints, address
+from durable_nb.state.fingerprint import Fingerprints, Split, address
 from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
 from durable_nb.state.regions import Region
@@ -221,9 +222,8 @@ class Capture:
     def _pickled(self, names: tuple[str, ...], values: Mapping[str, Any], limit: int | None) -> list[Live]:
         """One component, or, where a part of it refuses, that part as unsaved and the rest."""
         start = time.perf_counter()
-        if len(names) == 1 and self._is_same_array(names[0], values[names[0]]):
-            return [self.live[names[0]]]
-        made = self._try({name: values[name] for name in names}, limit)
+        made = self._array(names[0], values[names[0]], limit) if len(names) == 1 else None
+        made = made or self._try({name: values[name] for name in names}, limit)
         if isinstance(made, Live):
             return [made]
         if len(names) == 1:
@@ -238,16 +238,25 @@ class Capture:
             found += [kept] if isinstance(kept, Live) else [self._unsaved(n, values[n], kept) for n in good]
         return found
 
-    def _is_same_array(self, name: str, value: Any) -> bool:
-        """Whether a plain array is what it was: its bytes say so, without pickling it."""
+    def _array(self, name: str, value: Any, limit: int | None) -> Live | _Refusal | None:
+        """A plain array that was looked at before: its bytes are all that can differ. None for others."""
+        start = time.perf_counter()
         live = self.live.get(name)
         if live is None or live.shape is None or live.names != (name,) or len(live.buffers) != 1:
-            return False
+            return None
         if live.shape != shape_of(value) or self._bindings.get(name) != id(value):
-            return False
-        view = PickleBuffer(value).raw()
-        split = self.fingerprints.split(view, content_defined=False)
-        return not split.fresh and [*map(id, split.pieces)] == [*map(id, live.buffers[0][2])]
+            return None
+        ((size, readonly, pieces),) = live.buffers
+        split = self.fingerprints.split(PickleBuffer(value).raw(), content_defined=False)
+        if not split.fresh and [*map(id, split.pieces)] == [*map(id, pieces)]:
+            return live
+        try:
+            self._keep(split, limit=limit)
+        except _PutOffError as error:
+            return _Refusal(error)
+        buffers = [(size, readonly, split.pieces)]
+        seconds = time.perf_counter() - start
+        return replace(live, buffers=buffers, digest="", content_digest="", again=None, seconds=seconds)
 
     def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | _Refusal:
         start = time.perf_counter()
@@ -302,16 +311,7 @@ class Capture:
             return live
         stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
         parts = [self.fingerprints.split(r.memory, content_defined=False) for r in dumped.regions]
-        fresh = {id(piece): piece.size for part in (stream, *parts) for piece, _ in part.fresh}
-        total = sum(fresh.values())
-        if limit is not None and total > limit:
-            raise _PutOffError(total)
-        shot = self._snapshot
-        for part in (stream, *parts):
-            for piece, view in part.fresh:
-                shot.fresh.append(piece)
-                shot.borrowed |= self.fingerprints.keep(piece, view, own=part is stream)
-        shot.new_bytes += total
+        self._keep(*parts, stream=stream, limit=limit)
         live.stream = stream.pieces
         live.buffers = [
             (region.memory.nbytes, region.readonly, part.pieces)
@@ -319,6 +319,20 @@ class Capture:
         ]
         live.views = dumped.views
         return live
+
+    def _keep(self, *parts: Split, stream: Split | None = None, limit: int | None) -> None:
+        """Give the pieces that are new their bytes."""
+        whole = (*parts, stream) if stream is not None else parts
+        fresh = {id(piece): piece.size for part in whole for piece, _ in part.fresh}
+        total = sum(fresh.values())
+        if limit is not None and total > limit:
+            raise _PutOffError(total)
+        shot = self._snapshot
+        for part in whole:
+            for piece, view in part.fresh:
+                shot.fresh.append(piece)
+                shot.borrowed |= self.fingerprints.keep(piece, view, own=part is stream)
+        shot.new_bytes += total
 
     # -- settling --------------------------------------------------------------------------------
 

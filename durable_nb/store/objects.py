@@ -79,6 +79,7 @@ class LocalFolder:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path).absolute()
+        self._root = str(self.path)
         self._temporary = self.path / "tmp"
         self._count = itertools.count()
         if not self.path.is_dir():
@@ -131,7 +132,7 @@ class LocalFolder:
 
     def exists(self, key: str) -> bool:
         """Whether the file is there."""
-        return self._file(key).exists()
+        return os.path.exists(self._name(key))
 
     def list(self, prefix: str) -> list[str]:
         """All keys below a folder, sorted; not those of unfinished files."""
@@ -215,9 +216,13 @@ class LocalFolder:
         """Called before and after everything that changes the disk: tests end the process here."""
 
     def _file(self, key: str) -> Path:
+        return Path(self._name(key))
+
+    def _name(self, key: str) -> str:
+        """The file of an object, as text: a `Path` takes longer than looking whether it exists."""
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a key: {key!r}")
-        return self.path / key
+        return f"{self._root}{os.sep}{key}"
 
     def _make_folder(self, folder: Path) -> None:
         # mkdir(parents=True) would give the parents the mode of the umask.
