@@ -10,7 +10,7 @@ from durable_nb.config import Settings
 from durable_nb.state import access
 from durable_nb.state.capture import Capture
 
-SCAN_SECONDS = 0.005
+SCAN_SECONDS = 0.001
 """A scan of all values that is expected to be shorter is always made."""
 
 SCAN_SHARE = 0.02

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import atexit
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -120,6 +121,9 @@ class Extension:
         self._loading: str | None = None
         self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
+        self._visible: list[str] = []
+        self._names_seen: tuple[tuple[Any, ...], int] = ((), 0)
+        self._hidden: dict[str, Any] = {}
 
     # -- installing --------------------------------------------------------------------------------
 
@@ -230,11 +234,18 @@ class Extension:
         hidden = self.shell.user_ns_hidden
         space = self.shell.user_ns
         missing = object()
-        return [
+        # Between most cells no name comes or goes, and none that IPython hides gets another value.
+        names, seen = (tuple(space), len(hidden)), self._hidden
+        if names == self._names_seen and all(map(operator.is_, map(space.get, seen), seen.values())):
+            return self._visible
+        self._names_seen = names
+        self._hidden = {n: v for n, v in hidden.items() if space.get(n) is v and not _OWN.fullmatch(n)}
+        self._visible = [
             n for n, value in list(space.items())
             if type(n) is str and hidden.get(n, missing) is not value
             and not (n.startswith(_FIRST) and _OWN.fullmatch(n))
         ]  # fmt: skip
+        return self._visible
 
     def _current_cell(self) -> str | None:
         """Source of the cell that loads the extension; None where no cell does."""

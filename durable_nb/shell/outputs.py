@@ -88,13 +88,13 @@ class Recorder:
         own = vars(owner).get(name) if hasattr(owner, "__dict__") else None
         header = _header(owner)
 
-        @functools.wraps(original)
         def tapped(*args: Any, **kwargs: Any) -> Any:
             # What another cell's threads and tasks show belongs to that cell.
             if self._cell is None or _header(owner) != header:
                 return original(*args, **kwargs)
             return tap(original, *args, **kwargs)
 
+        vars(tapped)["__wrapped__"] = original  # what `wraps` copies as well takes longer, after every cell
         try:
             setattr(owner, name, tapped)
         except (AttributeError, TypeError):

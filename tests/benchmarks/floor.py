@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from blake3 import blake3
@@ -18,7 +19,11 @@ CHUNK = 1 << 20
 
 
 class SaveFloor:
-    """Plain C pickling out-of-band, xxh3 of every byte, a copy of the chunks that are new."""
+    """Plain C pickling out-of-band, xxh3 of every byte, a copy of the chunks that are new.
+
+    Where more than one of the values could hold something that another one holds, also one look at what
+    they hold: nobody can tell otherwise which of them belong together.
+    """
 
     def __init__(self) -> None:
         self.stream_bytes = 0
@@ -31,6 +36,9 @@ class SaveFloor:
 
     def save(self, values: Mapping[str, Any]) -> None:
         with _no_collection():
+            holders = [v for v in values.values() if gc.is_tracked(v) and type(v) not in _NOT_LOOKED_INTO]
+            if len(holders) > 1:
+                _look(holders)
             parts = _dump(values)
             new = []
             for chunk in _chunks(parts):
@@ -45,6 +53,20 @@ class SaveFloor:
                 at += len(chunk)
         self.stream_bytes = max(self.stream_bytes, parts[0].nbytes)
         self.pickled_bytes = max(self.pickled_bytes, sum(part.nbytes for part in parts))
+
+
+_NOT_LOOKED_INTO = frozenset(
+    {type, ModuleType, FunctionType, BuiltinFunctionType, str, bytes, int, float, bool, complex, type(None)}
+)
+
+
+def _look(holders: list[Any]) -> None:
+    """Meet every object that these hold, once."""
+    seen: set[int] = set()
+    while holders:
+        fresh = {id(o): o for o in holders if type(o) not in _NOT_LOOKED_INTO and id(o) not in seen}
+        seen.update(fresh)
+        holders = gc.get_referents(*fresh.values())
 
 
 @contextmanager

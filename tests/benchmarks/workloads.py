@@ -83,15 +83,15 @@ def training(scale: float) -> Workload:
             f"    model.partial_fit(X, y, classes=np.arange(10))\n"
             f"    losses.append(1 - model.score(X, y))\n"
             f"best = max(1 - min(losses), best)\nw{k} = w{k} * 0.9"
-            for k in range(10)
+            for k in range(30)
         ),
         {
             "losses": "(len(losses), losses[-1:])",
             "model": "float(model.coef_.sum()) if losses else None",
-            "weights": "float(sum(w.sum() for w in (w0, w1, w2, w3, w4, w5, w6, w7, w8, w9)))",
+            "weights": "float(sum(SPACE[f'w{k}'].sum() for k in range(60)))",
         },
-        touched=("X", "best", "epoch", "losses", "model", "y", *(f"w{k}" for k in range(10))),
-        changed=(10_000,) * 10,
+        touched=("X", "best", "epoch", "losses", "model", "y", "w0"),
+        changed=(10_000,) * 30,
     )
 
 
