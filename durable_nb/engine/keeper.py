@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from durable_nb.config import Settings
+from durable_nb.engine import memory
 from durable_nb.engine.policy import Policy
 from durable_nb.engine.saver import Saver, Ticket
 from durable_nb.engine.target import Target, explain
@@ -24,6 +25,9 @@ from durable_nb.store.log import History
 from durable_nb.store.owner import current_owner
 from durable_nb.store.repository import Repository
 from durable_nb.store.writer import Writer
+
+_LARGE = 4 << 20
+"""Bytes of a stream from which on pickling it takes memory that is worth giving back."""
 
 
 class Keeper:
@@ -326,6 +330,8 @@ class Keeper:
         if ticket.record is not None:
             self.version = ticket.record.number
         self.policy.measured(shot.new_bytes, ticket.seconds)
+        if any(sum(piece.size for piece in live.stream) > _LARGE for live in shot.changed):
+            memory.give_back()
 
     def _commit_failed(self, ticket: Ticket) -> None:
         """On the writer's thread: one line; what was lost is captured again with the next cell."""

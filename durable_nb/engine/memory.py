@@ -1,7 +1,10 @@
-"""How much memory is left, as far as the machine and its control group say."""
+"""How much memory is left, as far as the machine and its control group say; and giving back what is free."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 _GROUP = Path("/sys/fs/cgroup")
@@ -11,6 +14,15 @@ def available() -> int | None:
     """Bytes that can still be used without swapping; None where the system does not say."""
     found = [n for n in (_of_machine(), _of_group()) if n is not None]
     return min(found, default=None)
+
+
+def give_back() -> None:
+    """Let the system have what was freed, where the allocator keeps it: pickling many objects takes a lot."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _of_machine() -> int | None:
