@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextvars
 import dis
 import functools
 import gc
+import inspect
 import re
 import sys
 import sysconfig
@@ -46,10 +48,11 @@ _REACHING_MODULES = frozenset({"__main__", "gc", "ctypes"})
 
 _REGISTERS = re.compile(
     r"register|subscribe|observe|connect|attach|on_|add_?(\w*_)?(handler|filter|callback|hook|listener|observer)"
-    r"|set_?\w*(call|callback|hook|handler|trace|profile)$",
+    r"|set_?\w*(call|callback|hook|handler|trace|profile)$"
+    r"|finalize$|for_type|create_(\w*_)?(function|aggregate|collation)$",
     re.IGNORECASE,
 )
-"""Methods that hand code over to be called later."""
+"""What hands code over to be called later."""
 
 _TAKES = frozenset({"append", "appendleft", "extend", "insert", "add", "update", "setdefault", "put"})
 DOTTED: set[str] = set()
@@ -70,7 +73,8 @@ class Access:
     scan: str | None
     """why every value has to be looked at; None where `names` is enough"""
     gifts: frozenset[tuple[str, frozenset[str]]] = frozenset()
-    """(holder, names given to it): attributes set, things added; for the holder "", calls that register"""
+    """(holder, names given to it): attributes set, things added; for the holder "", calls that register
+    (there a method is named with its dots)"""
 
 
 def of_tree(tree: ast.Module | None) -> Access:
@@ -161,11 +165,13 @@ def _gifts(node: ast.AST) -> Iterator[tuple[str, frozenset[str]]]:
         case ast.Call(func=ast.Name(id="setattr"), args=[holder, *rest]):
             yield _root(holder), _given(rest)
         case ast.Call(func=ast.Attribute(attr=attr) as function, args=args, keywords=keywords):
-            given = _given([*args, *(k.value for k in keywords)])
+            values = [*args, *(k.value for k in keywords)]
             if _REGISTERS.match(attr):
-                yield "", given
+                yield "", _code_in(values)
             if attr in _TAKES:
-                yield _root(function), given
+                yield _root(function), _given(values)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if _REGISTERS.match(name):
+            yield "", _code_in([*args, *(k.value for k in keywords)])
         case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
             for decorator in decorators:
                 made = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -188,6 +194,12 @@ def _given(values: Iterable[ast.expr]) -> frozenset[str]:
     return frozenset(names | {CODE for node in nodes if type(node) is ast.Lambda})
 
 
+def _code_in(values: list[ast.expr]) -> frozenset[str]:
+    """The names in values of which some are to be called, those of methods with dots."""
+    dotted = {ast.unparse(v) for v in values if isinstance(v, ast.Attribute) and _root(v) != "?"}
+    return _given(values) | dotted
+
+
 def given_away(cell: Access, namespace: Mapping[str, object]) -> str | None:
     """What a cell has put where it is not followed: in a library, or into its hands to be called."""
     for holder, names in cell.gifts:
@@ -196,11 +208,22 @@ def given_away(cell: Access, namespace: Mapping[str, object]) -> str | None:
             issubclass(type(owner), type) and getattr(owner, "__module__", None) != "__main__"
         )
         for name in names:
-            value = namespace.get(name)
+            value = _value(name, namespace)
             code = name == CODE or is_code(value) or type(value).__module__ == "__main__"
             if (outside and (code or gc.is_tracked(value))) or (not holder and code):
                 return f"{holder or 'a library'} was given {name}"
     return None
+
+
+def _value(dotted: str, namespace: Mapping[str, object]) -> object:
+    """What a name stands for; of a method, whatever it is of, a function. Nothing of the user's is run."""
+    name, *attributes = dotted.split(".")
+    value = namespace.get(name)
+    for attribute in attributes:
+        value = inspect.getattr_static(value, attribute, None)
+    if attributes and issubclass(type(value), types.MethodDescriptorType | types.BuiltinMethodType):
+        return _value
+    return value
 
 
 def inputs(tree: ast.Module) -> set[str]:
@@ -355,6 +378,8 @@ def leads_outside(value: object) -> str | None:
         return "a way to any variable" if id(value) in _BUILTINS else None
     if issubclass(type(value), types.ModuleType) and vars(value).get("__name__") in _REACHING_MODULES:
         return "a way to any variable"
+    if type(value) is contextvars.ContextVar:
+        return "a context variable, which can hold any other"
     home = _home(value)
     return f"of the module {home}" if home is not None and not is_library(home) else None
 

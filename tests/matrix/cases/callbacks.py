@@ -275,6 +275,12 @@ CASES = (
         redo=False,
     ),
     appends(
+        "a list's method as sqlite's function",
+        "import sqlite3\ndb = sqlite3.connect(':memory:'); db.create_function('f', 1, data.append)",
+        "db.execute('select f(1)').fetchone();",
+        redo=False,
+    ),
+    appends(
         "json's hook",
         "import json\ndef hook(d): data.append(1); return d",
         "json.loads('{}', object_hook=hook);",
