@@ -149,6 +149,8 @@ def _registered(obj: type) -> tuple[type, ...]:
 def _steady(key: str, value: Any) -> Any:
     if key == "__static_attributes__" and value:
         return tuple(sorted(value))  # the compiler's order is that of a set
+    if key == "__firstlineno__":
+        return 1  # where it stands in its cell is no part of what it is
     return sys.intern(value) if type(value) is str else value
 
 

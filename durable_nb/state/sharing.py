@@ -99,7 +99,7 @@ def can_tie(name: str, value: Any, space: Mapping[str, Any]) -> bool:
                     continue
                 if obj is not value and resolve(space, getattr(obj, "__qualname__", "")) is not obj:
                     return True  # it lost its name: who else holds it must hold the same one
-            elif not issubclass(kind, _CODE) and not (kind is tuple and not obj):
+            elif not issubclass(kind, _CODE) and not (kind is tuple and not _ties(obj)):
                 return True
             seen.add(id(obj))
             fresh[id(obj)] = obj

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from durable_nb.state import instances
 from durable_nb.state.access import of_code
 from durable_nb.state.arrays import shape_of
 from durable_nb.state.atoms import library
@@ -31,20 +32,38 @@ class Walk:
         self.memory: list[tuple[int, int, int]] = []
         """(first byte, one past the last, owner)"""
         self._special: dict[type, bool] = {}
+        self._inline: dict[type, Any] = {}
         self._tokens: dict[tuple[int, str], _Token] = {}
 
     def referents(self, batch: Mapping[int, Any], owner: int) -> list[Any]:
         """What the objects of `batch` hold: the collector's answer, with handlers where it is blind."""
         special = {kind for kind in set(map(type, batch.values())) if self._is_special(kind)}
+        found = self._outside(batch.values()) if _INLINE else []
         if not special:
-            return gc.get_referents(*batch.values())
-        found = gc.get_referents(*(obj for obj in batch.values() if type(obj) not in special))
+            return found + gc.get_referents(*batch.values())
+        found += gc.get_referents(*(obj for obj in batch.values() if type(obj) not in special))
         for obj in batch.values():
             if type(obj) in special:
                 try:
                     found.extend(self._held(obj, type(obj), owner))
                 except Exception:
                     found.extend(gc.get_referents(obj))  # half-made or odd: what the collector sees has to do
+        return found
+
+    def _outside(self, objects: Iterable[Any]) -> list[Any]:
+        """The dicts of instances that somebody else holds too: where values lie inline, none is seen."""
+        found = []
+        kinds, getrefcount = self._inline, sys.getrefcount
+        for obj in objects:
+            kind = type(obj)
+            try:
+                get = kinds[kind]
+            except KeyError:
+                get = kinds[kind] = _dict_getter(kind) if kind.__flags__ & _INLINE else None
+            if get is not None:
+                held = get(obj)
+                if getrefcount(held) > instances.ALONE:
+                    found.append(held)
         return found
 
     def plain_array(
@@ -141,10 +160,20 @@ _SPECIAL = (
     types.FunctionType, type, types.ModuleType, weakref.ref, *weakref.ProxyTypes, memoryview, logging.Logger,
     asyncio.AbstractEventLoop, type(os.environ), io.TextIOWrapper,
 )  # fmt: skip
+_INLINE = 1 << 2 if sys.version_info >= (3, 13) else 0
+"""Flag of a class whose instances hold the values of their attributes themselves (CPython's `object.h`)."""
 _PROCESS = (asyncio.AbstractEventLoop, type(os.environ))
 _STREAMS = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
 _HANDLED = frozenset({"ipykernel", "numpy", "pandas", "pyarrow", "torch"})
 """Libraries whose objects hold what the collector does not see."""
+
+
+def _dict_getter(kind: type) -> Any:
+    for base in kind.__mro__:
+        descriptor = vars(base).get("__dict__")
+        if type(descriptor) is types.GetSetDescriptorType:
+            return descriptor.__get__
+    return None
 
 
 def _pandas(obj: Any) -> Iterable[Any] | None:
