@@ -247,6 +247,8 @@ def main(kind: str, group: str, folder: str, mode: str) -> None:
             runner.at = item
             runner.wanted = {"made", *(asked[item] if kind == "live" else asked[item]["phases"])}
             runner.wanted |= {first for then, first in _NEEDS.items() if then in runner.wanted}
+            if kind == "live":
+                runner.wanted.add("forth")  # where the next kernel is to find it
             runner.say(next=item)
             signal.alarm(known[item].seconds)
             if kind == "live":
