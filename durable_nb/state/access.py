@@ -378,10 +378,22 @@ def leads_outside(value: object) -> str | None:
         return "a way to any variable" if id(value) in _BUILTINS else None
     if issubclass(type(value), types.ModuleType) and vars(value).get("__name__") in _REACHING_MODULES:
         return "a way to any variable"
+    if _is_pyplot(value):
+        return "a way to the figures that are open"
     if type(value) is contextvars.ContextVar:
         return "a context variable, which can hold any other"
     home = _home(value)
     return f"of the module {home}" if home is not None and not is_library(home) else None
+
+
+def _is_pyplot(value: object) -> bool:
+    """Whether a value is pyplot, or a function of it, and there is a figure that it works on."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    if helpers is None or not helpers.Gcf.figs:
+        return False
+    if issubclass(type(value), types.ModuleType):
+        return vars(value).get("__name__") in ("matplotlib.pyplot", "pylab")
+    return issubclass(type(value), types.FunctionType) and value.__module__ == "matplotlib.pyplot"
 
 
 def _home(value: object) -> str | None:

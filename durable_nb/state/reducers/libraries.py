@@ -118,7 +118,8 @@ def module(value: types.ModuleType) -> Any:
         return importlib.import_module, (name,)
     short = name.rpartition(".")[2]
     for owner, loaded in list(sys.modules.items()):  # modules of extensions may be attributes only
-        if owner != "__main__" and getattr(loaded, "__dict__", {}).get(short) is value:
+        held = getattr(loaded, "__dict__", {})
+        if held.get(short) is value and "__main__" not in (owner, held.get("__name__")):
             return getattr, (loaded, short)
     contents = {key: held for key, held in vars(value).items() if key != "__builtins__"}
     return types.ModuleType, (name,), contents, None, None, set_module
