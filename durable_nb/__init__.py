@@ -14,24 +14,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.errors import FatalError, TransientError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from durable_nb.engine.progress import Event, Summary
     from durable_nb.engine.session import Session
     from durable_nb.model import Checkpoint, RecoveryResult
 
 __all__ = [
+    "FatalError",
+    "TransientError",
     "checkpoint",
     "forget",
+    "heartbeat",
     "history",
+    "idempotency_key",
     "ignore",
     "load_ipython_extension",
     "recover",
     "register",
     "session",
     "sql",
+    "subscribe",
+    "summary",
     "undo",
     "unload_ipython_extension",
 ]
@@ -81,6 +90,23 @@ def recover(
     return session().recover(wanted, only=only, plan=plan)
 
 
+def subscribe(topic: str, callback: Callable[[Event], object]) -> Callable[[], None]:
+    """Be told what happens, once it is kept; returns what ends it.
+
+    Args:
+        topic: `/topic/progress/<execution>`, or `/topic/progress/*` for every execution of this kernel.
+        callback: gets each event; it may be called on another thread. What it raises is said once.
+
+    Raises UsageError for another topic.
+    """
+    return session().topics.subscribe(topic, callback)
+
+
+def summary() -> Summary:
+    """How far the notebook is: nodes done of all, which one runs, how long it may take."""
+    return session().summary()
+
+
 def undo() -> RecoveryResult:
     """Go back to where the last `recover` started. Raises NotFoundError where there was none."""
     return session().undo()
@@ -102,6 +128,24 @@ def forget(*names: str) -> list[str]:
     return session().forget(names)[0]
 
 
+def heartbeat(details: Any = None) -> Any:
+    """Say that the running node is alive, for `--idle-timeout`; returns what the attempt before last said.
+
+    `details` is anything JSON can hold (how far it is, say). It is kept, at most once a second: the next
+    attempt gets it, even when the kernel dies. Outside a node it does nothing. Raises TypeError for details
+    that JSON cannot hold.
+    """
+    return session().attempts.heartbeat(details)
+
+
+def idempotency_key() -> str:
+    """A key of the running node's work: the same for all its attempts, over restarts, until it is finished.
+
+    For `Idempotency-Key` headers and their like. Raises NodeError outside a node.
+    """
+    return session().attempts.key()
+
+
 def register(kind: type, reduce: Callable[[Any], Any]) -> None:
     """Say how objects of a class are kept: `reduce(obj)` returns what `__reduce__` would."""
     from durable_nb.state.special import register as register_
@@ -112,8 +156,8 @@ def register(kind: type, reduce: Callable[[Any], Any]) -> None:
 def sql(query: str) -> Any:
     """Ask the catalog: `SELECT * FROM checkpoints`; returns a `pyarrow.Table`.
 
-    Tables: executions, nodes, attempts, checkpoints, variables, events, packs. `FROM var('df', 'clean')` is
-    the value of the variable `df` as of the node or version `clean`.
+    Tables: executions, nodes, attempts, progress, checkpoints, variables, events, packs.
+    `FROM var('df', 'clean')` is the value of the variable `df` as of the node or version `clean`.
     """
     from durable_nb.engine.query import run
 

@@ -43,9 +43,35 @@ class Settings:
         "choice",
         ("async", "sync"),
     )
-    auto_recovery: bool = _setting(
-        True, "after a loss, bring the variables back when the extension loads", "bool"
+    auto_recovery: Literal["on", "ask", "off"] = _setting(
+        "on",
+        "after a loss, when the extension loads: on: bring the variables back; ask: say so and wait for "
+        "%recover; off: begin a new execution",
+        "switch",
+        ("on", "ask", "off"),
     )
+    recovery_max_attempts: int = _setting(
+        3, "attempts at a node that the kernel dies in, over all restarts, before it is quarantined", "count"
+    )
+    recovery_delay: float = _setting(
+        10.0, "from the start of a lost attempt to that of the next one, at least", "seconds"
+    )
+    recovery_timeout: float = _setting(
+        300.0,
+        "how long loading one variable may take before an older checkpoint is used; 0: no limit",
+        "seconds",
+    )
+    attempts: int = _setting(3, "attempts in all, where `--retries` gives no number", "count")
+    backoff: float = _setting(1.0, "before the second attempt, at most; doubled each time", "seconds")
+    backoff_cap: float = _setting(60.0, "between two attempts, at most", "seconds")
+    on_code_change: Literal["ask", "use", "rerun"] = _setting(
+        "rerun",
+        "a finished node whose source changed, when it comes up after a loss: run it, use its recorded "
+        "result, or ask",
+        "choice",
+        ("ask", "use", "rerun"),
+    )
+    progress_tracking: bool = _setting(True, "tell those who subscribed how the notebook proceeds", "bool")
     resume: bool = _setting(
         False,
         "a notebook whose path is unknown (nbclient, papermill) continues its last unfinished run",
@@ -116,6 +142,17 @@ def _bool(value: Any, _choices: tuple[str, ...]) -> bool:
     raise ValueError("it is true or false")
 
 
+def _switch(value: Any, choices: tuple[str, ...]) -> str:
+    """One of the choices; what is true is the first of them, and what is false the last."""
+    text = str(value).strip().lower()
+    if text in choices:
+        return text
+    try:
+        return choices[0] if _bool(value, ()) else choices[-1]
+    except ValueError:
+        raise ValueError(f"it is one of {', '.join(choices)}") from None
+
+
 def _choice(value: Any, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"it is one of {', '.join(choices)}")
@@ -154,14 +191,20 @@ def _count(value: Any, _choices: tuple[str, ...]) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """A span of time as people write it ("30s", "5m", 2) in seconds. Raises ValueError for anything else."""
+    return _amount(text, _SPANS, "30s")
+
+
 _PARSERS: Mapping[str, Callable[[Any, tuple[str, ...]], Any]] = {
     "bool": _bool,
     "choice": _choice,
+    "switch": _switch,
     "names": _names,
     "count": _count,
     "text": lambda value, _choices: str(value),
     "bytes": lambda value, _choices: int(_amount(value, _UNITS, "500MB")),
-    "seconds": lambda value, _choices: _amount(value, _SPANS, "30s"),
+    "seconds": lambda value, _choices: seconds(value),
 }
 
 

@@ -5,6 +5,9 @@
     ├── NotFoundError         (KeyError)           no such checkpoint, node, execution or variable
     ├── RefusedError          (RuntimeError)       asked for something that would lose data
     ├── NodeError             (RuntimeError)       a node may not run (`--after`, a name used twice)
+    ├── NodeTimeoutError      (TimeoutError)       an attempt took longer than it may
+    ├── TransientError        (RuntimeError)       raised by the user: try this node again
+    ├── FatalError            (RuntimeError)       raised by the user: do not try this node again
     └── StoreError            (OSError)
         ├── ObjectExistsError (FileExistsError)    put-if-absent found the name taken
         ├── DamagedError      (ValueError)         bytes in the store are not what was written
@@ -44,6 +47,18 @@ class RefusedError(DurableError, RuntimeError):
 
 class NodeError(DurableError, RuntimeError):
     """A node may not run: what it waits for is unfinished, or its name is taken."""
+
+
+class NodeTimeoutError(DurableError, TimeoutError):
+    """An attempt, or all attempts at a node together, took longer than `--timeout` and its like allow."""
+
+
+class TransientError(DurableError, RuntimeError):
+    """For users to raise: what failed may work the next time, so a node with `--retries` is tried again."""
+
+
+class FatalError(DurableError, RuntimeError):
+    """For users to raise: trying again is of no use, whatever the cause looks like."""
 
 
 class StoreError(DurableError, OSError):

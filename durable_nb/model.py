@@ -25,7 +25,7 @@ def canonical(value: object) -> bytes:
 
 
 class NodeStatus(enum.StrEnum):
-    """The states of an attempt at a node or cell (see `engine.lifecycle` for the legal moves)."""
+    """The states of a node, and those of an attempt up to REUSED (`engine.lifecycle` has the legal moves)."""
 
     STARTED = "STARTED"
     COMPLETED = "COMPLETED"
@@ -33,12 +33,16 @@ class NodeStatus(enum.StrEnum):
     INTERRUPTED = "INTERRUPTED"
     LOST = "LOST"
     REUSED = "REUSED"
+    RETRY_WAIT = "RETRY_WAIT"
+    SKIPPED = "SKIPPED"
+    QUARANTINED = "QUARANTINED"
 
 
 class ExecutionStatus(enum.StrEnum):
     """The states of an execution."""
 
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     INTERRUPTED = "INTERRUPTED"
     RECOVERING = "RECOVERING"
     COMPLETED = "COMPLETED"

@@ -82,11 +82,8 @@ def _traces(keeper: Keeper, history: History, wanted: set[str]) -> tuple[dict[st
             manifests.update(keeper.repository.components(held))
         except (DurableError, OSError):
             continue  # it cannot be read, and so holds nothing that could be
-    cells = [
-        record.body["cell"]
-        for record in history.records
-        if record.body.get("cell") and _mentions(keeper, record.body["cell"], wanted)
-    ]
+    known = [record.body["cell"] for record in history.records if record.body.get("cell")]
+    cells = [cell for cell in [*known, *sorted(history.begun())] if _mentions(keeper, cell, wanted)]
     return manifests, cells
 
 

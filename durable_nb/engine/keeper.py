@@ -10,10 +10,12 @@ from uuid import uuid4
 
 from durable_nb.config import Settings
 from durable_nb.engine import memory
+from durable_nb.engine.nodes import Nodes
 from durable_nb.engine.policy import Policy
 from durable_nb.engine.saver import Saver, Ticket
 from durable_nb.engine.target import Target, explain
 from durable_nb.errors import DurableError, FencedError, StoreError
+from durable_nb.model import Record
 from durable_nb.state import ambient
 from durable_nb.state.capture import Capture
 from durable_nb.state.deadline import uninterrupted
@@ -74,6 +76,10 @@ class Keeper:
         self.unseen: str | None = "it is the first checkpoint"
         """why everything has to be looked at next time"""
         self.writer: Writer | None = None
+        self.nodes = Nodes()
+        """of this execution"""
+        self.listeners: list[Callable[[Record], None]] = []
+        """told of every record once it is kept; on the writer's thread for what is written there"""
         self._saver: Saver | None = None
         self._failed: list[Ticket] = []
         self._announced: set[str] = set()
@@ -119,7 +125,9 @@ class Keeper:
         """
         self._write_with(self.repository.take_over(execution, current_owner()))
         self.execution = execution
-        return self.repository.history(execution)
+        history = self.repository.history(execution)
+        self.nodes = Nodes(history.records)
+        return history
 
     def _write_with(self, writer: Writer) -> None:
         self.writer = writer
@@ -148,12 +156,14 @@ class Keeper:
         self.capture.reset()
         self.execution = uuid4().hex[:12]
         self.version = None
+        self.nodes = Nodes()
 
     def new(self) -> None:
         """Begin a new execution with the next commit; the variables stay as they are."""
         self.parent = self.execution if self.version is not None else self.parent
         self.execution = uuid4().hex[:12]
         self.version = None
+        self.nodes = Nodes()
         self.enabled = self.settings.enabled
         self.capture.reset()
         self._failed.clear()
@@ -272,12 +282,27 @@ class Keeper:
         last.wait(safe=True)
         return last.error
 
+    def hold(self, description: str) -> None:
+        """See to it that the live state is a checkpoint that is kept; where nothing changed, it is one."""
+        with self.undisturbed() as take:
+            shot = take(None, None)
+            if shot.changed or shot.deleted or self._deleted or self.version is None:
+                self.commit("safety", {"description": description}, shot)
+        self.announce(shot)
+        self.drain()
+
     def note(self, kind: str, body: Mapping[str, Any]) -> None:
         """Commit a record that is no checkpoint; safe when it returns."""
         writer = self.begin()
         self.drain()
-        writer.commit(Draft(kind=kind, body=dict(body), has_state=False))
+        record = writer.commit(Draft(kind=kind, body=dict(body), has_state=False))
+        self._tell(record)
         writer.safe()
+
+    def _tell(self, record: Record) -> None:
+        self.nodes.add(record.kind, record.body, record.number)
+        for listener in list(self.listeners):
+            listener(record)
 
     def announce(self, shot: Snapshot) -> None:
         """Say once, for each variable, that it is not kept and why."""
@@ -329,6 +354,7 @@ class Keeper:
             live.digest, live.content_digest = done.digest, done.content_digest
         if ticket.record is not None:
             self.version = ticket.record.number
+            self._tell(ticket.record)
         self.policy.measured(shot.new_bytes, ticket.seconds)
         if any(sum(piece.size for piece in live.stream) > _LARGE for live in shot.changed):
             memory.give_back()

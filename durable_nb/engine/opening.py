@@ -9,11 +9,11 @@ from typing import Any
 
 from durable_nb.engine import lifecycle, resume
 from durable_nb.engine import target as targets
+from durable_nb.engine.attempts import Attempts
 from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, FencedError
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
-from durable_nb.store.draft import Draft
 from durable_nb.store.log import History
 
 READ_RATE = 500e6
@@ -39,9 +39,10 @@ class Opening:
 class Past:
     """The executions that a notebook may continue."""
 
-    def __init__(self, keeper: Keeper, recovery: Recovery) -> None:
+    def __init__(self, keeper: Keeper, recovery: Recovery, attempts: Attempts) -> None:
         self.keeper = keeper
         self.recovery = recovery
+        self.attempts = attempts
         self.candidates: list[Execution] = []
         """runs that began with the same cell, newest first, for a notebook that does not know its path"""
         self._load_cell: str | None = None
@@ -98,6 +99,9 @@ class Past:
                 f"execution {last.id} was begun on another machine or in another container, "
                 f"and may be running: `%recover --execution {last.id}` takes it over"
             )
+        elif last.status is ExecutionStatus.INTERRUPTED and self.keeper.settings.auto_recovery == "off":
+            self.keeper.parent = last.id
+            opening.notes.append("the last run of this notebook was lost; %recover brings its state back")
         elif last.status is ExecutionStatus.INTERRUPTED:
             self._take_up(last, opening, bound)
         else:
@@ -125,7 +129,7 @@ class Past:
             self.keeper.abandon()
 
     def _bring_back(self, history: History, opening: Opening, bound: set[str]) -> None:
-        dead = self._record_lost(history)
+        dead = self._record_lost(history, opening)
         points = targets.newest(history)
         if not points:
             return
@@ -141,7 +145,7 @@ class Past:
 
     def _why_offered(self, history: History, points: list[Checkpoint]) -> str | None:
         """Why the variables are not brought back unasked; None where they are."""
-        if not self.keeper.settings.auto_recovery:
+        if self.keeper.settings.auto_recovery == "ask":
             return f"v{points[0].version} was kept before the kernel died: %recover brings it back"
         import psutil
 
@@ -170,17 +174,32 @@ class Past:
         first = int(bool(cells) and self._load_cell is not None and cells[0].source == self._load_cell)
         return resume.CatchUp(cells, version, at=first)
 
-    def _record_lost(self, history: History) -> str | None:
-        """The attempt that the kernel died in is lost: said once, in the log. Returns what it was."""
+    def _record_lost(self, history: History, opening: Opening) -> str | None:
+        """The attempt that the kernel died in is lost: said once, in the log. Returns what it was.
+
+        A node that was lost too often is quarantined.
+        """
+        keeper = self.keeper
         dead: Mapping[str, Any] | None = targets.lost_attempt(history, history.epoch - 1)
-        if dead is None or self.keeper.writer is None:
+        if dead is None:
             return None
-        status = lifecycle.move(lifecycle.NODE_MOVES, NodeStatus.STARTED, NodeStatus.LOST)
+        status = lifecycle.move(lifecycle.ATTEMPT_MOVES, NodeStatus.STARTED, NodeStatus.LOST)
+        name, started = dead.get("node"), dead.get("started", 0.0)
         attempt = resume.attempt(
-            n=dead["n"], node=dead.get("node"), label=dead["label"], source=dead.get("source", ""),
-            status=status, started=dead.get("started", 0.0),
+            n=dead["n"], node=name, label=dead["label"], source=dead.get("source", ""), status=status,
+            started=started,
         )  # fmt: skip
-        self.keeper.writer.commit(Draft(kind="lost", body={"attempt": attempt}, has_state=False))
+        attempt |= {key: dead[key] for key in ("run", "try", "began", "effects", "details") if key in dead}
+        attempt["lost"] = dead.get("lost", 0) + 1
+        attempt["next"] = started + keeper.settings.recovery_delay
+        keeper.note("lost", {"attempt": attempt, "node": name, "cell": dead.get("cell")})
+        if name and attempt["lost"] >= keeper.settings.recovery_max_attempts:
+            times = f"{attempt['lost']} times" if attempt["lost"] > 1 else "once"
+            why = f"the kernel died {times} while it ran"
+            self.attempts.mark(name, NodeStatus.QUARANTINED, why)
+            opening.notes.append(
+                f"`{name}` is in quarantine: {why}; the others go on, `%durable release {name}` lets it run"
+            )
         return str(dead["label"])
 
     def _adoptable(self) -> list[Execution]:
@@ -241,7 +260,7 @@ class Past:
             return
         try:
             history = self.keeper.own(execution.id)
-            dead = self._record_lost(history)
+            dead = self._record_lost(history, opening)
             points = targets.newest(history)
             opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
         except (DurableError, OSError) as error:

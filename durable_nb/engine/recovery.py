@@ -26,6 +26,8 @@ class Recovery:
         self.keeper = keeper
         self._before: int | None = None
         self._moved = False
+        self.moves = 0
+        """how often the state was moved"""
         self.offered: int | None = None
         """the version that was found after a loss and not brought back unasked"""
 
@@ -190,6 +192,7 @@ class Recovery:
             deleted=[n for n in base if n not in now],
         ).wait()
         keeper.unseen = "the state was recovered"
+        self.moves += 1
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
 
     def _too_large(
@@ -229,6 +232,7 @@ class Recovery:
         outcome = restore.swap(staged, todo, keeper.capture)
         keeper.stand_at(target)
         keeper.unseen = "the state was recovered"
+        self.moves += 1
         return outcome.restored
 
     def differing(self, execution: str, version: int) -> set[str]:
@@ -238,6 +242,13 @@ class Recovery:
         )
         todo = restore.plan(found.state, found.manifests, self.keeper.capture)
         return {name for name in (*todo.load, *todo.delete) if not is_pseudo(name)}
+
+    def unsaved_at(self, execution: str, version: int) -> set[str]:
+        """Variables that could not be kept with a checkpoint."""
+        found = targets.open_target(
+            self.keeper.repository, self.keeper.repository.history(execution), version
+        )
+        return {n for n, digest in found.state.items() if found.manifests[digest].unsaved is not None}
 
     def bring(self, history: History) -> None:
         """Continue an execution without loading its state: the writer stands at its newest checkpoint."""

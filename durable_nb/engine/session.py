@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
-
 from durable_nb.config import Settings
-from durable_nb.engine import housekeeping, lifecycle, resume
+from durable_nb.engine import housekeeping, progress, resume
 from durable_nb.engine import target as targets
+from durable_nb.engine.attempts import Attempt, Attempts, Guard
+from durable_nb.engine.cell import Cell
 from durable_nb.engine.keeper import Keeper
+from durable_nb.engine.manual import Manual
+from durable_nb.engine.nodes import Nodes
 from durable_nb.engine.opening import Opening, Past
 from durable_nb.engine.recovery import Recovery
+from durable_nb.engine.reuse import Reuse
 from durable_nb.engine.saver import Ticket
 from durable_nb.errors import (
     DurableError,
@@ -27,55 +30,11 @@ from durable_nb.errors import (
     RefusedError,
     StoreError,
 )
-from durable_nb.model import Checkpoint, ExecutionStatus, NodeStatus, RecoveryResult, canonical
+from durable_nb.model import Checkpoint, ExecutionStatus, NodeStatus, Record, RecoveryResult, canonical
 from durable_nb.state import access
-from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pickling import Namespace
 from durable_nb.store.log import History
 from durable_nb.store.repository import Repository
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell as the shell hands it over."""
-
-    raw: str
-    source: str
-    """canonical: without the directive line"""
-    tree: ast.Module | None = field(compare=False)
-    """of the plain Python that runs; None where it does not parse"""
-    setup: bool = False
-    """only imports and set-up magics"""
-    node: str | None = None
-    after: tuple[str, ...] = ()
-    sync: bool = False
-    cell_id: str | None = None
-    count: int | None = None
-    """the number in front of it"""
-
-    @property
-    def label(self) -> str:
-        """The node's name, or its number: the text stays out of the log, where `forget` cannot reach it."""
-        return self.node or f"cell [{self.count or ' '}]"
-
-    @property
-    def digest(self) -> str:
-        """Of the source."""
-        return blake3(self.source.encode()).hexdigest()
-
-
-@dataclass(slots=True)
-class Running:
-    """The attempt that is under way."""
-
-    cell: Cell
-    access: access.Access
-    number: int
-    """its intent's number"""
-    started: float
-    clock: float
-    inputs: dict[str, Live]
-    rerun: resume.RecordedCell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +45,15 @@ class Arrival:
     outputs: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     error: DurableError | None = None
+    guard: Guard | None = None
+    """to run the body in: it begins the attempts"""
 
 
 class Session:
-    """The execution of one notebook. The arguments are those of `Keeper`."""
+    """The execution of one notebook.
+
+    The arguments are those of `Keeper`; `names` gives the nodes of the notebook's file, where it can be read.
+    """
 
     def __init__(
         self,
@@ -99,21 +63,31 @@ class Session:
         settings: Settings,
         notebook: Path | None,
         say: Callable[[str], None],
+        names: Callable[[], tuple[str, ...] | None] = lambda: None,
     ) -> None:
         self.keeper = Keeper(repository, space, visible, settings, notebook, say)
         self.recovery = Recovery(self.keeper)
-        self.past = Past(self.keeper, self.recovery)
+        self.attempts = Attempts(self.keeper, self.recovery)
+        self.past = Past(self.keeper, self.recovery, self.attempts)
+        self.manual = Manual(self.keeper, self.recovery, self.attempts)
+        self.reuse = Reuse(self.keeper, self.recovery)
+        self.topics = progress.Topics(say)
+        self.keeper.listeners.append(self._publish)
+        self.attempts.on_begin = self._publish_start
+        self.saved = 0.0
+        """seconds of run time that this kernel need not spend again"""
+        self._names = names
+        self._past_seconds: tuple[str | None, Mapping[str, float]] = (None, {})
         self.catch_up: resume.CatchUp | None = None
         self.recovered = False
         """whether this kernel continues an execution that was lost"""
-        self.running: Running | None = None
         self.seen_nodes: dict[str, str | None] = {}
         """nodes that came up in this kernel, with the cell's id"""
         self._preface: Cell | None = None
         self._yours: tuple[str, ...] = ()
         self._offered: resume.CatchUp | None = None
-        self._must_run: set[str] = set()
         self._last_status = NodeStatus.COMPLETED
+        self._resumed = False
 
     @property
     def repository(self) -> Repository:
@@ -137,7 +111,8 @@ class Session:
     @property
     def in_node(self) -> bool:
         """Whether a node is running."""
-        return self.running is not None and self.running.cell.node is not None
+        running = self.attempts.running
+        return running is not None and running.node is not None
 
     def open(self, bound: Iterable[str] = (), load_cell: str | None = None) -> Opening:
         """Find this notebook's past, and take up an execution that was lost (see `Past.open`)."""
@@ -145,6 +120,8 @@ class Session:
 
     def _opened(self, opening: Opening) -> Opening:
         self.recovered = self.recovered or opening.recovered
+        if opening.recovered and opening.result is not None:
+            self.saved += opening.result.saved_seconds
         if opening.offered:
             self._offered = opening.catch_up
         else:
@@ -183,9 +160,13 @@ class Session:
             return
         self._preface = cell
 
-    def arrive(self, cell: Cell) -> Arrival:
-        """A cell is about to run: put it back, refuse it, or note that it starts."""
-        self.running = None
+    def arrive(self, cell: Cell, *, resumed: bool = False) -> Arrival:
+        """A cell is about to run: put it back, refuse it, or note that it starts.
+
+        `resumed`: it does not come from the notebook; `%durable resume` runs it from the log.
+        """
+        self.attempts.running = self.attempts.guard = None
+        self._resumed = resumed
         if not self.keeper.enabled:
             self.note_unseen("cells ran while recording was off")
             return Arrival()
@@ -196,30 +177,42 @@ class Session:
             self._preface = None if opening.recovered else self._preface
         try:
             self._check_node(cell)
+            decided = self.manual.decided(cell)
+            if decided is not None:
+                return self._put_back(cell, None, [*notes, decided])
+            return self._arrived(cell, notes)
         except NodeError as error:
             self._last_status = NodeStatus.FAILED
             return Arrival(notes=tuple(notes), error=error)
-        forced = cell.node in self._must_run
+
+    def _arrived(self, cell: Cell, notes: list[str]) -> Arrival:
+        forced = self.manual.is_forced(cell)
         answer = self._answer(cell, forced=forced)
+        rerun: resume.RecordedCell | None = None
         try:
-            if answer.verdict is resume.Verdict.PUT_BACK and answer.cell is not None:
+            if answer.cell is not None and answer.verdict is not resume.Verdict.RERUN:
                 if self._follow(cell, answer.cell, notes):
                     return self._put_back(cell, answer.cell.cell, notes)
                 answer = resume.Answer(resume.Verdict.RUN)
-            rerun = answer.cell if answer.verdict is resume.Verdict.RERUN else None
+            elif answer.cell is not None:
+                rerun = answer.cell
+                self.manual.may_repeat(cell, "what it made cannot be kept, so it would have to run again")
             if answer.before is not None:
                 self._step_back(answer.before, notes, told=rerun is None)
+        except NodeError:
+            raise
         except (DurableError, OSError) as error:
             return self._stuck(error, notes)
         if cell.node:
-            reused = None if rerun or forced else self._reuse(cell, notes)
+            first = self.recovered and cell.node not in self.seen_nodes
+            reused = None if rerun or forced else self.reuse.of(cell, notes, first=first)
             if reused is not None:
-                return reused
+                return self._put_back(cell, reused.cell, notes)
+            self.manual.may_start(cell, first=first)
             self.seen_nodes[cell.node] = cell.cell_id
-            self._must_run.discard(cell.node)
+            self.manual.starts(cell.node)
         self._offered = None if not cell.setup else self._offered
-        self._start(cell, rerun)
-        return Arrival(notes=tuple(notes))
+        return self._start(cell, rerun, notes)
 
     def _stuck(self, error: Exception, notes: list[str]) -> Arrival:
         """The state that a cell belongs on cannot be had: it does not run on another one unasked."""
@@ -233,32 +226,26 @@ class Session:
         return Arrival(notes=tuple(notes), error=refused)
 
     def _answer(self, cell: Cell, *, forced: bool) -> resume.Answer:
-        if self.catch_up is None:
+        if self.catch_up is None or self._resumed:
             return resume.Answer(resume.Verdict.RUN)
         return self.catch_up.arrive("" if forced else cell.digest, setup=cell.setup)
 
-    def _start(self, cell: Cell, rerun: resume.RecordedCell | None) -> None:
+    def _start(self, cell: Cell, rerun: resume.RecordedCell | None, notes: list[str]) -> Arrival:
         """Keep the intent before any of the user's code runs."""
-        read = access.of_tree(cell.tree)
         self._keep_preface()
-        self.keeper.policy.starting()
-        if cell.node:
-            self.keeper.drain()
-        started = time.time()
-        lifecycle.move(lifecycle.NODE_MOVES, None, NodeStatus.STARTED)
-        try:
-            number = self.keeper.begin().intent(
-                {"label": cell.label, "node": cell.node, "source": cell.digest, "started": started}
-            )
-        except FencedError as error:
-            self.keeper.refused(error)
-            return
-        inputs: dict[str, Live] = {}
-        if cell.node and cell.tree is not None:
-            live = self.keeper.capture.live
-            reached, _ = access.reached(access.inputs(cell.tree), self.keeper.capture.space)
-            inputs = {n: live[n] for n in reached if n in live}
-        self.running = Running(cell, read, number, started, time.perf_counter(), inputs, rerun)
+
+        def begin() -> None:
+            try:
+                self.attempts.begin(cell, rerun)
+            except FencedError as error:
+                self.keeper.refused(error)
+
+        waits = cell.node is not None and self.keeper.nodes[cell.node].next_at > time.time()
+        if cell.guardable and cell.options is not None and (cell.options.guarded or waits):
+            self.attempts.guard = Guard(self.attempts, cell.options, begin)
+        else:
+            begin()
+        return Arrival(notes=tuple(notes), guard=self.attempts.guard)
 
     def _keep_preface(self) -> None:
         """The cell that loaded the extension is kept with the first one that follows."""
@@ -275,59 +262,56 @@ class Session:
             self.keeper.commit("cell", body, shot, cell=canonical({"source": cell.raw, "outputs": []}))
         self.keeper.announce(shot)
 
-    def finish(self, status: NodeStatus, outputs: Iterable[Mapping[str, Any]] = ()) -> Ticket | None:
+    def finish(
+        self,
+        status: NodeStatus,
+        outputs: Iterable[Mapping[str, Any]] = (),
+        error: BaseException | None = None,
+    ) -> Ticket | None:
         """The cell has run: keep what it changed, its outputs and its status in one commit."""
-        running, self.running = self.running, None
-        if running is None or not self.keeper.enabled:
+        attempts, keeper = self.attempts, self.keeper
+        attempt, guard = attempts.running, attempts.guard
+        attempts.running = attempts.guard = None
+        if not keeper.enabled:
             return None
-        seconds = time.perf_counter() - running.clock
-        self._last_status = lifecycle.move(lifecycle.NODE_MOVES, NodeStatus.STARTED, status)
+        self._last_status = status
+        if attempt is None:
+            if guard is not None:
+                guard.given_up()
+            return None
         done = status is NodeStatus.COMPLETED
-        if running.rerun is not None and done:
-            self._forward(running.rerun, running.access)
+        if attempt.fenced:
+            status, done = NodeStatus.INTERRUPTED, False
+            keeper.say(
+                f"durable_nb: the state was moved while `{attempt.cell.label}` ran: "
+                "it does not count as finished"
+            )
+        if attempt.rerun is not None and done:
+            self._forward(attempt.rerun, attempt.access)
+            keeper.nodes.again(attempt.cell.node)
+            keeper.begin().intent({"over": attempt.number})
             return None
         if self.catch_up is not None and self.catch_up.active:
-            if running.rerun is not None:
+            if attempt.rerun is not None:
                 self.catch_up.active = False  # what comes after was recorded on what is missing now
-            elif running.cell.setup:
+            elif attempt.cell.setup:
                 self.note_unseen("imports ran during catch-up")
+                keeper.begin().intent({"over": attempt.number})
                 return None
-        keeper, cell = self.keeper, running.cell
-        because = keeper.unseen or (f"`{cell.node}` is a node" if cell.node else None)
-        with keeper.undisturbed() as take:
-            keeper.drain()
-            names, why = keeper.policy.touched(running.access, keeper.capture, seconds, all_because=because)
-            shot = take(names, keeper.policy.limit(automatic=cell.node is None))
-            body = {"attempt": self._attempt(running, status, seconds, shot, why), "node": cell.node}
-            kind = ("node" if cell.node else "cell") if done else targets.ERROR
-            shown = canonical({"source": cell.raw, "outputs": list(outputs)})
-            ticket = keeper.commit(kind, body, shot, cell=shown)
-        keeper.announce(shot)
-        if cell.sync or keeper.settings.durability == "sync":
-            ticket.wait(safe=True)
-        elif cell.node and keeper.policy.waits(seconds, shot.new_bytes):
-            ticket.wait()
+        ticket = attempts.commit(attempt, status, outputs, error)
+        if self._resumed and self.catch_up is not None and self.catch_up.active:
+            self._went_on(self.catch_up, ticket, done=done)
         return ticket
 
-    def _attempt(
-        self, running: Running, status: NodeStatus, seconds: float, shot: Snapshot, why: str
-    ) -> dict[str, Any]:
-        cell = running.cell
-        return resume.attempt(
-            n=running.number,
-            node=cell.node,
-            label=cell.label,
-            source=cell.digest,
-            status=status,
-            started=running.started,
-            seconds=seconds,
-            setup=cell.setup,
-            after=list(cell.after),
-            scan=why,
-            inputs={n: live.digest if live.unsaved is None else "" for n, live in running.inputs.items()},
-            unsaved=sorted(shot.remade | self.keeper.capture.advanced(running.access.names)),
-            cell_id=cell.cell_id,
-        )
+    def _went_on(self, known: resume.CatchUp, ticket: Ticket, *, done: bool) -> None:
+        """A node of the lost kernel ran before Run All came by it: that will find it finished, or undone."""
+        self.keeper.drain()
+        if done and ticket.record is not None:
+            history = self.repository.history(self.keeper.execution)
+            known.cells.extend(resume.recorded_cells(history, ticket.record.number)[len(known.cells) :])
+            known.version = ticket.record.number
+        else:
+            self.recovery.move(self.keeper.execution, known.version)
 
     def _put_back(self, cell: Cell, shown: str | None, notes: list[str]) -> Arrival:
         if cell.node:
@@ -404,51 +388,6 @@ class Session:
             )
         return True
 
-    def _reuse(self, cell: Cell, notes: list[str]) -> Arrival | None:
-        """After catch-up: put a node back as of its completion, when it comes up for the first time."""
-        if not self.recovered or cell.node is None or cell.node in self.seen_nodes:
-            return None
-        self.keeper.drain()
-        history = self.repository.history(self.keeper.execution)
-        live = self.keeper.live_digests()
-        why: str | None = None
-        for record in reversed(history.records):
-            if record.kind != "node" or record.body["attempt"]["node"] != cell.node:
-                continue
-            reason = resume.why_stale(record.body["attempt"], cell.digest, live)
-            if reason is None and (arrival := self._bring_node(cell, history, record.number, notes)):
-                return arrival
-            why = why or reason
-        if why is not None:
-            notes.append(f"durable_nb: `{cell.node}` runs again: {why}")
-        return None
-
-    def _bring_node(self, cell: Cell, history: History, version: int, notes: list[str]) -> Arrival | None:
-        record = next(r for r in history.records if r.number == version)
-        delta = record.body["state"]
-        # A second run with the same result changed nothing: all that its attempts ever changed is its result.
-        deltas = [
-            r.body["state"] for r in history.records
-            if r.kind == "node" and r.number <= version and r.body["attempt"]["node"] == cell.node
-        ]  # fmt: skip
-        state = history.state(version)
-        names = {n for d in deltas for n in d["set"] if n in state} | set(delta["del"])
-        point = history.checkpoints()[version]
-        attempt = {**record.body["attempt"], "n": 0, "status": str(NodeStatus.REUSED)}
-        lifecycle.move(lifecycle.NODE_MOVES, None, NodeStatus.REUSED)
-        body = {"node": cell.node, "attempt": attempt, "cell": record.body.get("cell")}
-        try:
-            result = self.recovery.go(
-                history, [point], only=[n for n in names if not is_pseudo(n)], kind="reuse", body=body
-            )
-        except (DurableError, OSError) as error:
-            notes.append(f"durable_nb: `{cell.node}` runs again: {targets.explain(error)}")
-            return None
-        if result.failed or result.unsaved:
-            notes.append(f"durable_nb: `{cell.node}` runs again: part of its result could not be put back")
-            return None
-        return self._put_back(cell, record.body.get("cell"), notes)
-
     def _check_node(self, cell: Cell) -> None:
         if not cell.node:
             return
@@ -458,24 +397,51 @@ class Session:
                 f"two cells are named `{cell.node}` ({before} and {cell.cell_id}): "
                 "give one of them another name, or `%durable rerun` it if the other one is gone"
             )
-        done = self.finished_nodes() if cell.after else set()
-        for name in cell.after:
+        after = cell.options.after if cell.options else ()
+        done = self.finished_nodes() if after else set()
+        for name in after:
             if name not in done:
                 raise NodeError(
                     f"`{cell.node}` waits for `{name}`, which is not finished: run `{name}` first"
                 )
 
     def finished_nodes(self) -> set[str]:
-        """Nodes whose last attempt in this execution is completed."""
-        if not self.keeper.begun:
-            return set()
-        last: dict[str, str] = {}
-        for record in self.recovery.history().records:
-            attempt = record.body.get("attempt")
-            if attempt and attempt["node"]:
-                last[attempt["node"]] = attempt["status"]
-        done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
-        return {node for node, status in last.items() if status in done}
+        """Nodes of this execution of which nothing is left to do."""
+        self.keeper.drain()
+        return self.keeper.nodes.finished()
+
+    def summary(self) -> progress.Summary:
+        """How far the notebook is."""
+        keeper = self.keeper
+        keeper.drain()
+        status = ExecutionStatus.PAUSED if keeper.nodes.paused else ExecutionStatus.RUNNING
+        updated = keeper.repository.history(keeper.execution).updated if keeper.begun else time.time()
+        return progress.summarise(
+            keeper.execution, str(status), keeper.nodes, names=self._names(), past=self._seconds_before(),
+            saved=self.saved, now=time.time(), updated=updated,
+        )  # fmt: skip
+
+    def _seconds_before(self) -> Mapping[str, float]:
+        """Run time of each node in the execution before this one."""
+        parent = self.keeper.parent
+        if parent != self._past_seconds[0]:
+            seconds: dict[str, float] = {}
+            if parent is not None:
+                with contextlib.suppress(DurableError, OSError):
+                    before = Nodes(self.repository.history(parent).records)
+                    seconds = {n.name: n.seconds for n in before.by_name.values() if n.version is not None}
+            self._past_seconds = parent, seconds
+        return self._past_seconds[1]
+
+    def _publish(self, record: Record) -> None:
+        if self.settings.progress_tracking:
+            for event in progress.events_of(record):
+                self.topics.publish(event)
+
+    def _publish_start(self, attempt: Attempt) -> None:
+        if attempt.node is not None and self.settings.progress_tracking:
+            node = self.keeper.nodes[attempt.node.name]
+            self.topics.publish(progress.start_of(self.keeper.execution, node))
 
     def checkpoint(self, description: str = "") -> Checkpoint:
         """Keep everything now, by hand: safe when it returns, and pinned.
@@ -511,6 +477,8 @@ class Session:
         force: bool = False,
     ) -> RecoveryResult:
         """Make an earlier state live again (see `Recovery.recover`); catch-up ends."""
+        if not plan:
+            self.attempts.fence()
         result = self.recovery.recover(wanted, only=only, plan=plan, execution=execution, force=force)
         if not plan:
             accepted = wanted is None and only is None and execution is None
@@ -520,11 +488,43 @@ class Session:
 
     def undo(self) -> RecoveryResult:
         """Go back to where the last `recover` started."""
+        self.attempts.fence()
         return self.recovery.undo()
 
     def resolve(self, wanted: str) -> int:
         """The version that a person means by vN, a node's name or an id's prefix."""
         return targets.choose(self.history(), wanted)[0].version
+
+    def failures(self, wanted: str) -> list[tuple[Record, Mapping[str, Any]]]:
+        """The failed attempts of a node's newest run, or the one that a version or id is of, oldest first.
+
+        Each with what is kept of it: `source`, `outputs`, `error` and perhaps `values` (see `failure`).
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        history = self.history()
+        try:
+            return self._failures(history, wanted)
+        except NotFoundError:
+            if self.keeper.parent is None:
+                raise
+            return self._failures(self.repository.history(self.keeper.parent), wanted)
+
+    def _failures(self, history: History, wanted: str) -> list[tuple[Record, Mapping[str, Any]]]:
+        failed = [r for r in history.records if r.kind == targets.ERROR and r.body.get("cell")]
+        mine = [r for r in failed if r.body.get("node") == wanted]
+        if mine:
+            run = mine[-1].body["attempt"].get("run")
+            mine = [r for r in mine if r.body["attempt"].get("run") == run]
+        else:
+            version = targets.choose(history, wanted)[0].version
+            mine = [r for r in failed if r.number == version]
+        kept = [(r, json.loads(self.repository.cell(r.body["cell"]))) for r in mine]
+        found = [(r, what) for r, what in kept if "error" in what]
+        if not found:
+            raise NotFoundError(f"`{wanted}` has no failed attempt that was kept")
+        return found
 
     def settle(self) -> None:
         """Wait until nothing is on its way to the disk."""
@@ -551,14 +551,6 @@ class Session:
         return freed
 
     def rerun(self, node: str) -> None:
-        """Run a finished node again when it comes up next, instead of putting it back.
-
-        Raises:
-            NotFoundError: there is no such node.
-        """
-        attempts = (r.body.get("attempt") for r in self.history().records)
-        known = sorted({a["node"] for a in attempts if a and a["node"]})
-        if node not in known:
-            raise NotFoundError(f"no node `{node}`; there is {', '.join(known) or 'none'}")
-        self._must_run.add(node)
+        """Run a node again when it comes up next, instead of putting it back (see `Manual.rerun`)."""
+        self.manual.rerun(node)
         self.seen_nodes.pop(node, None)

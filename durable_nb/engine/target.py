@@ -146,17 +146,21 @@ def seconds_of(history: History, version: int) -> float:
 def lost_attempt(history: History, epoch: int) -> dict[str, object] | None:
     """What was running when the owner of an epoch died; None where nothing was.
 
-    An intent that no record answers was never finished.
+    An intent that no record answers was never finished. `details` is what it last said with `heartbeat`.
     """
     intents = [i for i in history.intents(epoch) if "label" in i]
     if not intents:
         return None
     last = intents[-1]
+    said = [i for i in history.intents(epoch) if last["n"] in (i.get("over"), i.get("of"))]
+    if any("over" in i for i in said):
+        return None
     for record in reversed(history.records):
         attempt = record.body.get("attempt")
-        if record.epoch == epoch and attempt and attempt.get("n") == last["n"]:
+        mine = record.epoch == epoch and record.kind != "lost"  # that one is of the epoch before
+        if mine and attempt and attempt.get("n") == last["n"]:
             return None
-    return last
+    return {**last, "details": said[-1]["details"]} if said else last
 
 
 def explain(error: Exception) -> str:

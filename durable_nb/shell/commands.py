@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import base64
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import housekeeping
+from durable_nb.engine import failure, housekeeping
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
-from durable_nb.shell import whereami
+from durable_nb.shell import directive, whereami
 from durable_nb.ui import render
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ def _status(extension: Extension, _args: list[str]) -> render.Rendered:
             ),
             ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
             ("finished nodes", render.listed(done)),
+            ("progress", render.so_far(session.summary())),
         ]
     body.append(("kept beside", render.listed(session.keeper.beside())))
     body.append(("not kept", render.listed(session.keeper.not_kept(), 8)))
@@ -78,6 +82,8 @@ def _list(extension: Extension, _args: list[str]) -> render.Rendered:
 
 def _show(extension: Extension, args: list[str]) -> render.Rendered:
     session = extension.session
+    if "--traceback" in args:
+        return _tracebacks(extension, _one([a for a in args if a != "--traceback"], "show NODE --traceback"))
     version = session.resolve(_one(args, "show vN"))
     history = session.history()
     target = targets.open_target(session.repository, history, version)
@@ -98,6 +104,33 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
             f"{shown.text}\n\n{source}", shown.html + f"<pre>{render.escaped(source)}</pre>"
         )
     return shown
+
+
+def _nodes(extension: Extension, _args: list[str]) -> render.Rendered:
+    return render.summary(extension.session.summary())
+
+
+def _tracebacks(extension: Extension, wanted: str) -> render.Rendered:
+    """The failed attempts of a node's last run, or the one that a version is of."""
+    rows = []
+    for record, kept in extension.session.failures(wanted):
+        attempt, error = record.body["attempt"], kept["error"]
+        rows.append((f"v{record.number} {attempt['label']}, attempt {attempt.get('try', 1)}", error))
+    return render.tracebacks(rows)
+
+
+def _debug(extension: Extension, args: list[str]) -> None:
+    session = extension.session
+    record, kept = session.failures(_one(args, "debug NODE"))[-1]
+    values = base64.b64decode(kept["values"]) if "values" in kept else None
+    known = failure.values_of(values, session.keeper.capture.space) if values is not None else None
+    trace = failure.revive(kept["error"], known)
+    if trace is None:
+        raise NotFoundError(f"v{record.number} failed before any code ran: there is nothing to look at")
+    kind, message = kept["error"]["type"], kept["error"]["message"]
+    error = failure.RecordedError(f"{kind}: {message}").with_traceback(trace)
+    vars(sys).update(last_exc=error, last_value=error, last_type=type(error), last_traceback=trace)
+    print(f"durable_nb: the {kind} of v{record.number} is the last error now: %debug looks at it")
 
 
 def _du(extension: Extension, _args: list[str]) -> render.Rendered:
@@ -225,6 +258,83 @@ def _rerun(extension: Extension, args: list[str]) -> None:
     print(f"durable_nb: `{node}` runs again when it comes up next")
 
 
+def _use(extension: Extension, args: list[str]) -> None:
+    node = _one(args, "use NODE")
+    extension.session.reuse.accepted.add(node)
+    print(f"durable_nb: the recorded result of `{node}` is used when it comes up next")
+
+
+def _skip(extension: Extension, args: list[str]) -> None:
+    node = _one(args, "skip NODE")
+    extension.session.manual.skip(node)
+    print(f"durable_nb: `{node}` is skipped: it counts as finished, and does not run")
+
+
+def _done(extension: Extension, args: list[str]) -> None:
+    node = _one(args, "done NODE")
+    extension.session.manual.done(node)
+    print(f"durable_nb: `{node}` is taken as done")
+
+
+def _release(extension: Extension, args: list[str]) -> None:
+    node = _one(args, "release NODE")
+    extension.session.manual.release(node)
+    print(f"durable_nb: `{node}` may run again")
+
+
+def _set(extension: Extension, args: list[str]) -> None:
+    name, equals, expression = " ".join(args).partition("=")
+    if not (name.strip().isidentifier() and equals and expression.strip()):
+        raise UsageError("%durable set NAME=EXPRESSION: what is to have which value?")
+    value = extension.shell.ev(expression)
+    point = extension.session.manual.set_value(name.strip(), value)
+    print(f"durable_nb: `{name.strip()}` is set by hand{f' (v{point.version})' if point else ''}")
+
+
+def _pause(extension: Extension, _args: list[str]) -> None:
+    extension.session.manual.pause()
+    print("durable_nb: paused: no node runs until %durable resume; plain cells do")
+
+
+def _resume(extension: Extension, args: list[str]) -> None:
+    """What is left of `%durable resume` where it stands for no recorded cell."""
+    session = extension.session
+    if session.keeper.nodes.paused:
+        session.manual.resume()
+        print("durable_nb: nodes run again")
+    node = session.manual.unfinished(_one(args, "resume NODE") if args else None)
+    if node is not None:
+        raise RefusedError(
+            f"`{node.name}` awaits, or its recorded source cannot be read: run its cell instead"
+            if extension.arrival.guard is None
+            else f"`{node.name}` is under way"
+        )
+    if args:
+        return
+    print("durable_nb: no node was lost or interrupted")
+
+
+def resumed(extension: Extension, args: list[str]) -> str | None:
+    """The recorded source of the node that `%durable resume` runs; None where it runs none."""
+    session = extension.session
+    try:
+        node = session.manual.unfinished(args[0] if len(args) == 1 else None)
+        if node is None or node.cell is None or len(args) > 1:
+            return None
+        source: str = json.loads(session.repository.cell(node.cell))["source"]
+    except (DurableError, OSError):
+        return None
+    tree = ast.parse(extension.shell.transform_cell(source))
+    if directive.awaits(tree, extension.shell.compile.flags) is not False:
+        return None
+    if session.keeper.nodes.paused:
+        session.manual.resume()
+    if args:
+        session.manual.rerun(node.name)
+    print(f"durable_nb: `{node.name}` runs again, from its recorded source")
+    return source
+
+
 def _one(args: list[str], usage: str) -> str:
     if len(args) != 1:
         raise UsageError(f"%durable {usage}: one argument, not {len(args)}")
@@ -241,9 +351,11 @@ def _agreed(extension: Extension, args: list[str], question: str) -> bool:
 
 COMMANDS: Mapping[str, Command] = {
     "status": _status,
+    "nodes": _nodes,
     "log": _log,
     "list": _list,
     "show": _show,
+    "debug": _debug,
     "du": _du,
     "verify": _verify,
     "off": _off,
@@ -257,5 +369,12 @@ COMMANDS: Mapping[str, Command] = {
     "new": _new,
     "open": _open,
     "rerun": _rerun,
+    "resume": _resume,
+    "pause": _pause,
+    "skip": _skip,
+    "done": _done,
+    "use": _use,
+    "release": _release,
+    "set": _set,
 }
 """name -> command"""

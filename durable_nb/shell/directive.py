@@ -6,6 +6,7 @@ All functions here are pure. IPython runs input transformers several times for e
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ BEGIN = "_durable_node"
 
 PUT_BACK = "_durable_put_back"
 """The line magic that stands for a body that is not run again."""
+
+GUARD = "_durable_guard"
+"""The line magic that gives the guard round the body of the node that is running."""
 
 _LINE = re.compile(r"%%?(?:durable_)?node(?:\s+(?P<rest>.*))?$")
 _OTHER_MAGIC = re.compile(r"%%(\w+)(?:\s|$)")
@@ -129,6 +133,85 @@ def reduced(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
 
 
+def awaits(tree: ast.Module, flags: int = 0) -> bool | None:
+    """Whether a cell awaits at its top level; None where it does not compile: IPython says why."""
+    body = [s for s in tree.body if _line_magic(s) != BEGIN]
+    try:
+        code = compile(
+            ast.Module(body, type_ignores=[]),
+            "<cell>",
+            "exec",
+            flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+            dont_inherit=True,
+        )
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def guarded(tree: ast.Module, interactivity: str, *, in_task: bool) -> ast.Module:
+    """Return a cell whose body runs inside the guard, once or again, and shows what it would have shown.
+
+    No name is bound for it. Line numbers stay.
+
+    Args:
+        tree: the cell; the call that the directive line became, and future imports, stay before the loop.
+        interactivity: IPython's `ast_node_interactivity`.
+        in_task: the body awaits.
+    """
+    ahead = [s for s in tree.body if _line_magic(s) == BEGIN or _is_future(s)]
+    body = [s for s in tree.body if s not in ahead]
+    if not body:
+        return tree
+    last, shown = body[-1], list[ast.stmt]()
+    if interactivity == "all":
+        body = [_displayed(s) for s in body]
+    elif interactivity in ("last_expr", "last_expr_or_assign") and isinstance(last, ast.Expr):
+        target = _expression(f"{_THE_GUARD}.value")
+        assert isinstance(target, ast.Attribute)
+        target.ctx = ast.Store()
+        body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+        shown = [_statement(f"{_THE_GUARD}.value", last)]
+    elif interactivity == "last_expr_or_assign" and (name := _assigned(last)):
+        shown = [_statement(name, last)]
+    asynchronous = "await " if in_task else ""
+    more = _expression(f"{asynchronous}{_THE_GUARD}.{'more_later' if in_task else 'more'}()")
+    item = [ast.withitem(_expression(_THE_GUARD))]
+    attempt: ast.stmt = ast.AsyncWith(item, body) if in_task else ast.With(item, body)
+    loop = ast.While(more, [ast.copy_location(attempt, body[0])], [])
+    for node in (more, item[0].context_expr):
+        for part in ast.walk(node):
+            ast.copy_location(part, body[0])
+    tree = ast.Module([*ahead, ast.copy_location(loop, body[0]), *shown], tree.type_ignores)
+    return ast.fix_missing_locations(tree)
+
+
+def _is_future(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+
+
+def _displayed(statement: ast.stmt) -> ast.stmt:
+    if not isinstance(statement, ast.Expr):
+        return statement
+    show = _expression("__import__('sys').displayhook")
+    call = ast.Call(show, [statement.value], [])
+    return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), statement))
+
+
+def _assigned(statement: ast.stmt) -> str | None:
+    """The name that IPython shows the value of after an assignment."""
+    match statement:
+        case ast.Assign(targets=[*_, ast.Name(id=name)]):
+            return name
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
+            return name
+    return None
+
+
+def _expression(code: str) -> ast.expr:
+    return ast.parse(code, mode="eval").body
+
+
 def only_setup(tree: ast.Module) -> bool:
     """Say whether a cell has nothing but imports and set-up magics: running it again is right and cheap."""
     work = [s for s in tree.body if _line_magic(s) != BEGIN]
@@ -142,7 +225,18 @@ def only_own(tree: ast.Module) -> bool:
     return bool(tree.body) and all(_line_magic(s) in _OWN for s in tree.body)
 
 
+def resumes(tree: ast.Module) -> list[str] | None:
+    """The arguments of `%durable resume`, where that is the whole cell; None for every other one."""
+    match tree.body:
+        case [ast.Expr(value=ast.Call(args=[_, ast.Constant(value=str(line))])) as only]:
+            if _line_magic(only) == "durable" and line.split()[:1] == ["resume"]:
+                return line.split()[1:]
+    return None
+
+
 _OWN = frozenset({"checkpoint", "durable", "recover"})
+
+_THE_GUARD = f"get_ipython().run_line_magic({GUARD!r}, '')"
 
 # `and None`: `ast_node_interactivity = "all"` would show the module.
 _IMPORT = "__import__('importlib').import_module({0!r}) and None"

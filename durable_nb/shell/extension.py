@@ -17,11 +17,13 @@ from blake3 import blake3
 from IPython.core.interactiveshell import InteractiveShell
 
 from durable_nb import config
-from durable_nb.engine.session import Arrival, Cell, Session
+from durable_nb.engine.cell import Cell, NodeOptions
+from durable_nb.engine.session import Arrival, Session
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import NodeStatus
-from durable_nb.shell import directive, whereami
+from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
+from durable_nb.shell.notebook import node_names
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
@@ -103,6 +105,14 @@ def _put_back_line(_line: str) -> object | None:
     return replay(extension.shell, [dict(o) for o in extension.arrival.outputs])
 
 
+def _guard_line(_line: str) -> object:
+    """What runs the body of a node that may be tried again."""
+    guard = list(_loaded.values())[-1].arrival.guard
+    if guard is None:
+        raise RefusedError("this cell was not begun as a node: run it again")
+    return guard
+
+
 class Extension:
     """What is installed in one shell: hooks, magics, completion, and the session behind them."""
 
@@ -169,7 +179,11 @@ class Extension:
             )
             self._tell(partial(print, line))
         self.recorder = Recorder(self.shell, limit_bytes=settings.output_limit)
-        return Session(repository, self.shell.user_ns, self.visible, settings, self.place.notebook, self.say)
+        path = self.place.notebook
+        return Session(
+            repository, self.shell.user_ns, self.visible, settings, path, self.say,
+            lambda: node_names(path) if path is not None else None,
+        )  # fmt: skip
 
     def _open_store(self, folder: Path, settings: config.Settings) -> Repository:
         signer = Signer()
@@ -194,6 +208,7 @@ class Extension:
         register: Callable[..., None] = shell.register_magic_function
         register(_directive_line, "line", directive.BEGIN)
         register(_put_back_line, "line", directive.PUT_BACK)
+        register(_guard_line, "line", directive.GUARD)
         self.matcher.install(shell)
         if not _at_exit:
             _at_exit.append(atexit.register(_close_all))
@@ -211,7 +226,7 @@ class Extension:
         self.matcher.uninstall(shell)
         self.recorder.stop()
         if self._magics is not None:
-            self._magics.remove((directive.BEGIN, directive.PUT_BACK))
+            self._magics.remove((directive.BEGIN, directive.PUT_BACK, directive.GUARD))
         self.close()
 
     def close(self) -> None:
@@ -262,7 +277,7 @@ class Extension:
         if self._info is not None:
             return  # a cell inside a cell, as `%%capture` runs it
         self.arrival = Arrival()
-        self._gate.armed = False
+        self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
             self.session.note_unseen("a cell that is not recorded ran")
             return
@@ -271,13 +286,16 @@ class Extension:
         for show in untold:
             show()
         try:
-            transformed = info.transformed_cell or self.shell.transform_cell(info.raw_cell)
+            resumed = self._resumed(info)
+            raw = info.raw_cell if resumed is None else resumed
+            transformed = (not resumed and info.transformed_cell) or self.shell.transform_cell(raw)
             tree = _parsed(transformed)
             if tree is not None and directive.only_own(tree):
                 self._info = None
                 return
-            cell = self._cell(info, tree)
-            self.arrival = self._refused(info) or self.session.arrive(cell)
+            cell = self._cell(info, raw, tree)
+            self.arrival = self._refused(raw) or self.session.arrive(cell, resumed=resumed is not None)
+            self._gate.replacement = tree if resumed is not None else None
         except KeyboardInterrupt:
             # IPython would run the body all the same, perhaps on a state that was moved half-way.
             self.arrival = Arrival(error=RefusedError("interrupted before the cell ran: run it again"))
@@ -288,8 +306,11 @@ class Extension:
             return
         for note in self.arrival.notes:
             print(note)
-        self._gate.armed = self.arrival.put_back or (
-            self.arrival.error is not None and not self._is_node(info)
+        self._gate.armed = (
+            self.arrival.put_back
+            or self.arrival.guard is not None
+            or self._gate.replacement is not None
+            or (self.arrival.error is not None and not self._is_node(info))
         )
         if not self.arrival.put_back:
             self.recorder.start()
@@ -298,37 +319,44 @@ class Extension:
         """Whether the directive line is there to raise what refuses the cell."""
         return directive.find(info.raw_cell) is not None
 
-    def _refused(self, info: Any) -> Arrival | None:
+    def _resumed(self, info: Any) -> str | None:
+        """The recorded cell that `%durable resume` stands for; None for every other cell."""
+        tree = _parsed(info.transformed_cell or self.shell.transform_cell(info.raw_cell))
+        asked = directive.resumes(tree) if tree is not None else None
+        return None if asked is None else commands.resumed(self, asked)
+
+    def _refused(self, raw: str) -> Arrival | None:
         try:
-            self.options(info.raw_cell)
+            self.options(raw)
         except UsageError as error:
             return Arrival(error=error)
         return None
 
-    def options(self, raw: str) -> tuple[str | None, tuple[str, ...], bool]:
-        """Node name, `--after` names and `--sync` of a cell's directive line."""
+    def options(self, raw: str) -> NodeOptions | None:
+        """What a cell's directive line asks for; None for a plain cell. Raises UsageError."""
         from durable_nb.shell.magics import node_options
 
         found = directive.find(raw)
-        return (None, (), False) if found is None else node_options(found.name, found.options)
+        return None if found is None else node_options(found.name, found.options, self.session.settings)
 
-    def _cell(self, info: Any, tree: ast.Module | None) -> Cell:
-        raw = info.raw_cell
+    def _cell(self, info: Any, raw: str, tree: ast.Module | None) -> Cell:
         setup = tree is not None and directive.only_setup(tree)
         try:
-            node, after, sync = self.options(raw)
+            options = self.options(raw)
         except UsageError:
-            node, after, sync = None, (), False
+            options = None
+        guardable = False
+        if options is not None and tree is not None:
+            guardable = directive.awaits(tree, self.shell.compile.flags) is not None
         return Cell(
             raw,
             directive.source_of(raw),
             tree,
             setup,
-            node,
-            after,
-            sync,
-            getattr(info, "cell_id", None),
+            options,
+            getattr(info, "cell_id", None) if raw == info.raw_cell else None,
             self.shell.execution_count,
+            guardable,
         )
 
     def after_cell(self, result: Any) -> None:
@@ -346,7 +374,7 @@ class Extension:
             self._info = None
             if self.arrival.put_back or self.arrival.error is not None:
                 return
-            self.session.finish(self._status(result), outputs)
+            self.session.finish(self._status(result), outputs, _error(result))
         except KeyboardInterrupt:
             self._info = None
             self.session.note_unseen("a save was interrupted")
@@ -400,18 +428,32 @@ class Extension:
 
 
 class _Gate(ast.NodeTransformer):
-    """Drops the body of a cell that is put back. Armed for one tree only, the cell's own."""
+    """Makes of a cell what is to run: nothing of one that is put back, a guarded body, a recorded cell.
+
+    Armed for one tree only, the cell's own.
+    """
 
     def __init__(self, extension: Extension) -> None:
         self.armed = False
+        self.replacement: ast.Module | None = None
+        """what runs in place of the cell"""
         self._extension = extension
 
     def visit(self, node: ast.AST) -> ast.AST:
         if not self.armed or not isinstance(node, ast.Module):
             return node
         self.armed = False
-        if self._extension.arrival.error is not None:
+        arrival, replacement = self._extension.arrival, self.replacement
+        if replacement is not None:
+            node, self.replacement = replacement, None
+        if arrival.guard is not None:
+            shell = self._extension.shell
+            in_task = directive.awaits(node, shell.compile.flags)
+            return directive.guarded(node, shell.ast_node_interactivity, in_task=bool(in_task))
+        if arrival.error is not None:
             node.body.clear()
+        elif not arrival.put_back:
+            return node
         return directive.reduced(node)
 
 
@@ -420,6 +462,11 @@ def _parsed(transformed: str) -> ast.Module | None:
         return ast.parse(transformed)
     except (SyntaxError, ValueError):
         return None  # IPython says so when it runs the cell
+
+
+def _error(result: Any) -> BaseException | None:
+    """What a cell ended with."""
+    return None if result is None else (result.error_in_exec or result.error_before_exec)
 
 
 def _digest(raw: str | None) -> str | None:

@@ -14,6 +14,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from traitlets import TraitError, TraitType
 
 from durable_nb import config
+from durable_nb.engine.cell import NodeOptions
 from durable_nb.errors import UsageError
 from durable_nb.shell import commands
 from durable_nb.ui import render
@@ -27,25 +28,53 @@ NAMES = {
 }
 
 
-def node_options(name: str, options: str) -> tuple[str, tuple[str, ...], bool]:
-    """What a directive line asks for: name, `--after` names, `--sync`.
+def node_options(name: str, options: str, settings: config.Settings) -> NodeOptions:
+    """What a directive line asks for.
 
     Raises:
-        UsageError: no name, or an option that there is not.
+        UsageError: no name, an option that there is not, or a value that it cannot have.
     """
     if not name.isidentifier():
         raise UsageError(f"%%node needs a name of letters, digits and _, not {name!r}: %%node load")
-    parser = argparse.ArgumentParser("%%node", add_help=False, exit_on_error=False)
+    parser = argparse.ArgumentParser("%%node", add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--after", action="append", default=[])
-    parser.add_argument("--sync", action="store_true")
+    parser.add_argument("--retry-on", action="append", default=[])
+    parser.add_argument("--retries", nargs="?", type=int, const=settings.attempts, default=1)
+    for limit, default in (("backoff", settings.backoff), ("timeout", 0.0), ("total-timeout", 0.0)):
+        parser.add_argument(f"--{limit}", type=config.seconds, default=default)
+    parser.add_argument("--idle-timeout", type=config.seconds, default=0.0)
+    for flag in ("sync", "effects", "cache", "no-rollback"):
+        parser.add_argument(f"--{flag}", action="store_true")
     try:
         found, rest = parser.parse_known_args(shlex.split(options))
     except (argparse.ArgumentError, ValueError) as error:
         raise UsageError(f"%%node {name}: {error}") from None
     if rest:
-        raise UsageError(f"%%node {name}: no option {rest[0]}; there are --after A,B and --sync")
-    after = tuple(a for item in found.after for a in item.split(",") if a)
-    return name, after, found.sync
+        known = sorted(f"--{name.replace('_', '-')}" for name in vars(found))
+        near = difflib.get_close_matches(rest[0], known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise UsageError(f"%%node {name}: no option {rest[0]}; {hint}")
+    if found.retries < 1:
+        raise UsageError(f"%%node {name}: --retries {found.retries}: it counts all attempts, so at least 1")
+    return NodeOptions(
+        name,
+        after=_separated(found.after),
+        sync=found.sync,
+        attempts=found.retries,
+        backoff=found.backoff,
+        backoff_cap=settings.backoff_cap,
+        retry_on=_separated(found.retry_on),
+        rollback=not found.no_rollback,
+        timeout=found.timeout,
+        total_timeout=found.total_timeout,
+        idle_timeout=found.idle_timeout,
+        effects=found.effects,
+        cache=found.cache,
+    )
+
+
+def _separated(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(part for item in items for part in item.split(",") if part)
 
 
 class _Setting(TraitType[Any, Any]):
@@ -102,15 +131,24 @@ class _Magics(Magics):
     @no_var_expand
     @line_cell_magic("node")
     def node(self, line: str, cell: str | None = None) -> None:
-        """%%node NAME [--after A,B] [--sync]: a named, durable step.
+        """%%node NAME [OPTIONS]: a named, durable step.
 
         It is a cell's first line (`%node NAME` is the same, for linters and editors).
 
-          --after A,B   run only when the nodes A and B are finished
-          --sync        return only when the result is safe from power loss
+          --after A,B          run only when the nodes A and B are finished
+          --sync               return only when the result is safe from power loss
+          --retries [N]        after a transient error, attempt it again: N attempts in all (3)
+          --backoff 1s         before the second attempt, at most; doubled each time, with jitter
+          --retry-on pkg.Err   classes of errors that count as transient, besides the known ones
+          --no-rollback        attempt it again on what the failed attempt left
+          --timeout 30s        of each attempt
+          --total-timeout 5m   of all attempts and the waits between them
+          --idle-timeout 1m    between two calls of durable.heartbeat()
+          --effects            it does something outside: after a loss it never runs again unasked
+          --cache              put it back whenever its source and inputs are known
 
         When it has run, its result, outputs and state are kept in one commit. After a crash it is put back
-        instead of run again.
+        instead of run again. Between attempts the variables go back to what they were before the node.
         """
         if cell is None:
             raise UsageError(f"%node {line} has to be the first line of its cell")

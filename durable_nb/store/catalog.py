@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from durable_nb.store.log import History
     from durable_nb.store.repository import Repository
 
-SCHEMA = 1
+SCHEMA = 2
 """A catalog of another version is built anew."""
 
 TABLES: dict[str, dict[str, str]] = {
@@ -47,6 +47,10 @@ TABLES: dict[str, dict[str, str]] = {
         "started": "TIMESTAMPTZ",
         "ended": "TIMESTAMPTZ",
         "seconds": "DOUBLE",
+        "try": "INTEGER",
+        "run": "INTEGER",
+        "error": "VARCHAR",
+        "next": "TIMESTAMPTZ",
     },
     "checkpoints": {
         "execution": "VARCHAR",
@@ -79,7 +83,8 @@ TABLES: dict[str, dict[str, str]] = {
     "packs": {"pack": "VARCHAR", "bytes": "BIGINT"},
 }
 """Table -> column -> type. `variables` holds a row for each variable that a version set or, with a
-NULL digest, deleted."""
+NULL digest, deleted. Of an attempt, `attempt` is its intent's number in the epoch; a node that is finished
+begins a new `run`, within which `try` counts; `next` is when it is tried again."""
 
 _NODES = """
 CREATE VIEW nodes AS
@@ -88,6 +93,30 @@ SELECT execution, node, status, record, started, ended, seconds,
 FROM attempts WHERE node IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY execution, node ORDER BY record DESC) = 1
 """
+
+_PROGRESS = """
+CREATE VIEW progress AS
+SELECT execution, node, label, status, time, attempt
+FROM (
+    SELECT execution, node, label, 'STARTED' AS status, started AS time, attempt, record, 0 AS part
+    FROM attempts
+    WHERE attempt > 0 AND started IS NOT NULL AND status NOT IN ('REUSED', 'SKIPPED', 'QUARANTINED')
+    UNION ALL
+    SELECT execution, node, label, status,
+           CASE WHEN status IN ('COMPLETED', 'FAILED', 'INTERRUPTED') THEN coalesce(ended, events.time)
+                ELSE events.time END,
+           attempt, record, 1
+    FROM attempts JOIN events USING (execution, record)
+    WHERE status IS NOT NULL
+)
+ORDER BY time, execution, record, part
+"""
+"""What was never begun has no start; a loss, and what is put back or decided, counts from its record on."""
+
+_VIEWS = {"nodes": _NODES, "progress": _PROGRESS}
+
+_LATEST = 1e11
+"""Seconds since 1970: DuckDB's timestamps end far later."""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -186,12 +215,13 @@ class Catalog:
         there = {name for (name,) in connection.sql("SHOW TABLES").fetchall()}
         if there:
             version = connection.sql("SELECT version FROM catalog").fetchall()
-            if version != [(SCHEMA,)] or not there >= {*TABLES, "nodes"}:
+            if version != [(SCHEMA,)] or not there >= TABLES.keys() | _VIEWS.keys():
                 raise duckdb.Error("the catalog is of another version")
             return
         for table, columns in TABLES.items():
             connection.execute(f"CREATE TABLE {table} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
-        connection.execute(_NODES)
+        for view in _VIEWS.values():
+            connection.execute(view)
         connection.execute(f"CREATE TABLE catalog AS SELECT {SCHEMA} AS version")
 
     def _update(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -282,21 +312,8 @@ def _add(
         place = {"execution": execution.id, "record": record.number, "epoch": record.epoch}
         rows["events"].append({**place, "time": record.time, "kind": record.kind, "digest": record.digest})
         attempt = record.body.get("attempt")
-        if attempt and history.trusted:
-            started, seconds = attempt.get("started"), attempt.get("seconds")
-            ended = attempt.get("ended") or (started + seconds if started and seconds is not None else None)
-            rows["attempts"].append(
-                {
-                    **place,
-                    "attempt": attempt.get("attempt", attempt.get("n")),
-                    "node": attempt.get("node", attempt.get("name")),
-                    "label": attempt.get("label"),
-                    "status": attempt.get("status"),
-                    "started": started,
-                    "ended": ended,
-                    "seconds": seconds,
-                }
-            )
+        if isinstance(attempt, Mapping) and attempt and history.trusted:
+            rows["attempts"].append({**place, **_attempt(attempt)})
         point = points.get(record.number)
         if point is None:
             continue
@@ -310,6 +327,33 @@ def _add(
                 rows["variables"].append({**version, **value})
         deleted = {"type": None, "bytes": None, "digest": None}
         rows["variables"].extend({**version, "name": name, **deleted} for name in point.deleted)
+
+
+def _attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """An attempt as a row: what a stranger wrote may have any shape, and what does not fit is left out."""
+    error = attempt.get("error")
+    told = {
+        **attempt,
+        "attempt": attempt.get("attempt", attempt.get("n")),
+        "node": attempt.get("node", attempt.get("name")),
+        "error": error.get("type") if isinstance(error, Mapping) else error,
+    }
+    columns = TABLES["attempts"].keys() - {"execution", "record", "epoch"}
+    row = {column: _fitting(told.get(column), TABLES["attempts"][column]) for column in columns}
+    if row["ended"] is None and row["started"] and row["seconds"] is not None:
+        row["ended"] = row["started"] + row["seconds"]
+    return row
+
+
+def _fitting(value: Any, kind: str) -> Any:
+    """The value, if a column of this type can hold it."""
+    if kind == "VARCHAR":
+        fits = isinstance(value, str)
+    elif kind == "INTEGER":
+        fits = type(value) is int and 0 <= value < 1 << 31
+    else:
+        fits = isinstance(value, int | float) and 0 <= value < _LATEST
+    return value if fits else None
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:

@@ -155,6 +155,13 @@ class History:
         """What was about to begin in an epoch, oldest first: only what this user signed."""
         return self._files.intents(self.execution, epoch)[0]
 
+    def begun(self) -> set[str]:
+        """Digests of the sources of what was begun last in each epoch: no record may hold them yet."""
+        last = (
+            next((i["cell"] for i in reversed(self.intents(e)) if "cell" in i), None) for e in self.epochs
+        )
+        return {digest for digest in last if digest is not None}
+
     @cached_property
     def _checkpoints(self) -> dict[int, Checkpoint]:
         return outline.checkpoints(self._chain.outlines)

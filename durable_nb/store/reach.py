@@ -66,6 +66,7 @@ def needs(history: History) -> Needs:
             found.manifests.update(current.values() if whole else state["set"].values())
         # What a retired version brought in is needed by the live one that follows it.
         whole = record.number not in live
+    found.other.update(history.begun())
     found.manifests -= history.forgotten
     found.other -= history.forgotten
     return found

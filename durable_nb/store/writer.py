@@ -121,10 +121,19 @@ class Writer:
             # What was forgotten since is in the deltas still, so the next state is written whole.
             self._state = _State(version, dict(manifests), dict(contents), root, FULL_EVERY, moved=True)
 
-    def intent(self, fields: Mapping[str, Any]) -> int:
-        """Keep what is about to begin, before it begins; returns its number in this epoch."""
+    def intent(self, fields: Mapping[str, Any], cell: bytes | None = None) -> int:
+        """Keep what is about to begin, before it begins; returns its number in this epoch.
+
+        `cell` is its source, which is kept as a chunk: nothing else may be on its way to the store then.
+        """
         self._check_fence()
         number = self._intents + 1
+        if cell is not None:
+            with self._committing:
+                batch = _Batch()
+                fields = {**fields, "cell": batch.add(cell)}
+                self._store(batch)
+                self._check_condemned(batch)
         fields = {**fields, "n": number, "time": time.time()}
         self._files.append_intent(self.execution, self.epoch, fields)
         self._intents = number

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durable_nb.model import Checkpoint, Execution, RecoveryResult
+from durable_nb.engine.nodes import Node
+from durable_nb.engine.progress import Summary
+from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
 
 _MARKS = {
     "COMPLETED": "✓", "REUSED": "↺", "FAILED": "✗", "INTERRUPTED": "‖", "LOST": "?", "STARTED": "…",
-    "RUNNING": "…", "RECOVERING": "↺",
+    "RUNNING": "…", "RECOVERING": "↺", "PAUSED": "‖", "RETRY_WAIT": "↻", "SKIPPED": "»", "QUARANTINED": "⊘",
 }  # fmt: skip
 
 
@@ -48,6 +50,12 @@ def span(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} days"
+
+
+def about(seconds: float) -> str:
+    """A duration that is not known to the second: 12 s, 3 min, 2 h 5 min."""
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if seconds >= 60 and minutes < 60 else span(seconds)
 
 
 def amount(size: float) -> str:
@@ -174,6 +182,70 @@ def attempts(rows: Iterable[Mapping[str, Any]]) -> Rendered:
             )
             for r in rows
         ],
+    )
+
+
+def tracebacks(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Rendered:
+    """Errors as they were recorded, with the variables of the innermost function."""
+    text = "\n\n".join(f"{title}\n{error['traceback'].rstrip()}{_locals(error)}" for title, error in rows)
+    return Rendered(text, f"<pre>{escaped(text)}</pre>")
+
+
+def _locals(error: Mapping[str, Any]) -> str:
+    frames = [frame for frame in error["frames"] if frame["locals"]]
+    if not frames:
+        return ""
+    frame = frames[-1]
+    lines = [f"    {name} = {value}" for name, value in frame["locals"].items()]
+    return "\n".join([f"\n  in {frame['function']}:", *lines])
+
+
+def summary(found: Summary) -> Rendered:
+    """How far an execution is, in a line, with its nodes below."""
+    line = so_far(found)
+    nodes = table(("", "node", "status", "attempt", "took", "next"), [_row(node) for node in found.nodes])
+    done = f"{found.percentage:.1f}"
+    bar = (
+        f"<div role='progressbar' aria-valuenow='{done}' aria-valuemin='0' aria-valuemax='100' style='"
+        "max-width:30em;height:0.6em;border:1px solid currentColor;border-radius:0.3em;overflow:hidden'>"
+        f"<div style='width:{done}%;height:100%;background:currentColor;opacity:0.6'></div></div>"
+    )
+    head = f"<p>{html_.escape(line)}</p>"
+    if not found.nodes:
+        return Rendered(line, f"<div>{head}</div>")
+    return Rendered(f"{line}\n{nodes.text}", f"<div>{head}{bar}{nodes.html}</div>")
+
+
+def so_far(found: Summary) -> str:
+    """How far an execution is, in a line."""
+    count = f"{found.completed} of {found.total} node{'' if found.total == 1 else 's'} done"
+    # As long as something is to do, it is not rounded to 100.
+    percent = min(round(found.percentage), 99 if found.percentage < 100 else 100)
+    parts = [f"{count} ({percent} %)" if found.total else "no named nodes"]
+    if found.status not in (ExecutionStatus.RUNNING, ExecutionStatus.COMPLETED):
+        parts.append(found.status.lower())
+    if found.running:
+        parts.append(f"`{found.running}` runs")
+    parts += [f"`{name}` is tried again at {moment(when)}" for name, when in found.waiting.items()]
+    if found.failed:
+        parts.append(f"failed: {listed((f'`{name}`' for name in found.failed), 3)}")
+    if found.quarantined:
+        parts.append(f"quarantined: {listed((f'`{name}`' for name in found.quarantined), 3)}")
+    if found.eta is not None and found.eta >= 1:
+        parts.append(f"about {about(found.eta)} left")
+    if found.saved >= 0.05:
+        parts.append(f"{about(found.saved)} saved")
+    return ", ".join(parts)
+
+
+def _row(node: Node) -> tuple[str, ...]:
+    return (
+        mark(node.status or ""),
+        node.name,
+        str(node.status or "to do"),
+        str(node.tries or ""),
+        span(node.seconds) if node.seconds and node.finished else "",
+        moment(node.next_at) if node.status is NodeStatus.RETRY_WAIT else "",
     )
 
 

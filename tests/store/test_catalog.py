@@ -22,15 +22,16 @@ from .samples import commit, retire
 Reopen = Callable[[], Repository]
 
 
-def _attempt(n: int, node: str | None, status: str) -> dict[str, object]:
+def _attempt(n: object, node: str | None, status: str, **more: object) -> dict[str, object]:
     return {
         "attempt": {
             "n": n,
             "node": node,
             "label": f"[{n}]",
             "status": status,
-            "started": 10.0 * n,
+            "started": 10.0 * n if isinstance(n, int) else None,
             "seconds": 2,
+            **more,
         }
     }
 
@@ -154,3 +155,45 @@ def test_of_a_stranger_only_what_the_log_says_is_listed(writer: Writer, tmp_path
 def test_the_columns_are_those_that_are_documented(repository: Repository) -> None:
     for table, columns in TABLES.items():
         assert Catalog(repository).sql(f"FROM {table}").column_names == list(columns)
+
+
+def test_progress_has_a_row_for_every_start_and_every_end(writer: Writer, reopen: Reopen) -> None:
+    def note(kind: str, n: int, status: str) -> float:
+        return writer.commit(Draft(kind, _attempt(n, "x", status))).time
+
+    first = {"try": 1, "run": 1, "error": "OSError", "next": 15.0}
+    commit(writer, kind="error", body=_attempt(1, "x", "FAILED", **first))
+    lost, quarantined = note("lost", 2, "LOST"), note("quarantined", 0, "QUARANTINED")
+    commit(writer, kind="error", body=_attempt(3, None, "INTERRUPTED"))
+    skipped = note("skipped", 0, "SKIPPED")
+    commit(writer, kind="node", body=_attempt(4, "y", "COMPLETED"))
+    query = "SELECT node, label, status, epoch(time), attempt FROM progress"
+    assert _rows(reopen(), query) == [
+        ("x", "[1]", "STARTED", 10.0, 1),
+        ("x", "[1]", "FAILED", 12.0, 1),
+        ("x", "[2]", "STARTED", 20.0, 2),
+        (None, "[3]", "STARTED", 30.0, 3),
+        (None, "[3]", "INTERRUPTED", 32.0, 3),
+        ("y", "[4]", "STARTED", 40.0, 4),
+        ("y", "[4]", "COMPLETED", 42.0, 4),
+        ("x", "[2]", "LOST", pytest.approx(lost), 2),
+        ("x", "[0]", "QUARANTINED", pytest.approx(quarantined), 0),
+        ("x", "[0]", "SKIPPED", pytest.approx(skipped), 0),
+    ]
+    columns = ["execution", "node", "label", "status", "time", "attempt"]
+    assert Catalog(reopen()).sql("FROM progress").column_names == columns
+    query = "SELECT try, run, error, epoch(next) FROM attempts WHERE try IS NOT NULL"
+    assert _rows(reopen(), query) == [(1, 1, "OSError", 15.0)]
+
+
+def test_attempts_of_any_shape_are_listed_as_far_as_they_go(writer: Writer, reopen: Reopen) -> None:
+    odd = {"try": "two", "run": 1 << 40, "error": ["?"], "next": float("inf"), "seconds": "long"}
+    commit(writer, body=_attempt("one", None, "COMPLETED", **odd))
+    commit(writer, body={"attempt": {"started": -1e300, "label": 7, "try": True, "error": {"type": "E"}}})
+    commit(writer, body={"attempt": {}})
+    query = "SELECT attempt, status, started, ended, try, run, error, next FROM attempts ORDER BY record"
+    assert _rows(reopen(), query) == [
+        (None, "COMPLETED", None, None, None, None, None, None),
+        (None, None, None, None, None, None, "E", None),
+    ]
+    assert _rows(reopen(), "SELECT status FROM progress") == [("COMPLETED",)]

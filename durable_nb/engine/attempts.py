@@ -1,0 +1,413 @@
+"""One node's or cell's attempts: begun, watched, kept, and tried again where that can help."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+from durable_nb.engine import failure, lifecycle, resume, transient
+from durable_nb.engine import target as targets
+from durable_nb.engine.cell import Cell, NodeOptions
+from durable_nb.engine.keeper import Keeper
+from durable_nb.engine.nodes import Node
+from durable_nb.engine.recovery import Recovery
+from durable_nb.engine.saver import Ticket
+from durable_nb.engine.watch import OverdueError, Watch
+from durable_nb.errors import DurableError, NodeError, NodeTimeoutError
+from durable_nb.model import NodeStatus, canonical
+from durable_nb.state import access
+from durable_nb.state.live import Live, Snapshot
+
+MULTIPLIER = 2.0
+"""From one wait to the next."""
+
+MOST_VALUES = 4 << 20
+"""Bytes of the variables of a failed function that are kept for a debugger."""
+
+_RANDOM = random.SystemRandom()
+"""Its own, since the state of the user's generator is brought back before each attempt."""
+
+_BEAT = 1.0
+"""Seconds between two signs of life that are kept."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The attempt that is under way."""
+
+    cell: Cell
+    access: access.Access
+    number: int
+    """its intent's number"""
+    started: float
+    """seconds since 1970"""
+    clock: float
+    """of `time.perf_counter`"""
+    task: object
+    """the thread, or the task of the event loop, that it runs in"""
+    inputs: Mapping[str, Live] = field(default_factory=dict)
+    node: Node | None = None
+    rerun: resume.RecordedCell | None = None
+    before: int | None = None
+    """the checkpoint of the state it began on, where it may have to be brought back"""
+    details: Any = None
+    beat: float = 0.0
+    """when a sign of life was last kept"""
+    fenced: bool = False
+    """the state was moved from elsewhere while it ran"""
+
+
+class Attempts:
+    """Begins attempts in one execution, and keeps how they ended."""
+
+    def __init__(self, keeper: Keeper, recovery: Recovery) -> None:
+        self.keeper = keeper
+        self.recovery = recovery
+        self.running: Attempt | None = None
+        self.guard: Guard | None = None
+        """round the body of the cell that is running"""
+        self.on_begin: Callable[[Attempt], None] = lambda _attempt: None
+
+    def begin(self, cell: Cell, rerun: resume.RecordedCell | None = None) -> Attempt:
+        """Keep the intent before any of the user's code runs.
+
+        Raises:
+            FencedError: another kernel owns the execution.
+        """
+        keeper = self.keeper
+        read = access.of_tree(cell.tree)
+        keeper.policy.starting()
+        options, node, before = cell.options, None, None
+        started = time.time()
+        intent: dict[str, Any] = {
+            "label": cell.label, "node": cell.node, "source": cell.digest, "started": started
+        }  # fmt: skip
+        source: bytes | None = None
+        if options is None:
+            lifecycle.move(lifecycle.ATTEMPT_MOVES, None, NodeStatus.STARTED)
+        else:
+            keeper.drain(safe=options.effects)
+            node = keeper.nodes.starting(options.name, cell.digest, effects=options.effects)
+            if options.attempts > 1 and options.rollback:
+                keeper.hold(f"before `{options.name}`")
+                before = keeper.version
+            intent |= _numbers(node, started)
+            source = canonical({"source": cell.raw, "outputs": []})
+        number = keeper.begin().intent(intent, source)
+        inputs: dict[str, Live] = {}
+        if cell.node and cell.tree is not None:
+            live = keeper.capture.live
+            reached, _ = access.reached(access.inputs(cell.tree), keeper.capture.space)
+            inputs = {n: live[n] for n in reached if n in live}
+        clock = time.perf_counter()
+        self.running = Attempt(cell, read, number, started, clock, _task(), inputs, node, rerun, before)
+        if node is not None:
+            keeper.nodes.started(replace(node, began=node.began or started, started=started, next_at=0.0))
+            self.on_begin(self.running)
+        return self.running
+
+    def fence(self) -> None:
+        """The state is moved: what runs beside whoever does that no longer works on its own state."""
+        if self.running is not None and self.running.task != _task():
+            self.running.fenced = True
+
+    def mark(self, name: str, status: NodeStatus, why: str) -> None:
+        """Record where a node stands by a person's or a rule's decision; safe when it returns."""
+        node = self.keeper.nodes[name]
+        lifecycle.move(lifecycle.NODE_MOVES, node.status, status)
+        attempt = resume.attempt(
+            n=0, node=name, label=name, source=node.source, status=status, started=time.time(),
+            why=why, run=node.run or 1, effects=node.effects, lost=0,
+        )  # fmt: skip
+        self.keeper.note(status.lower(), {"attempt": attempt, "node": name})
+
+    def commit(
+        self,
+        attempt: Attempt,
+        status: NodeStatus,
+        outputs: Iterable[Mapping[str, Any]] = (),
+        error: BaseException | None = None,
+        *,
+        again_at: float | None = None,
+    ) -> Ticket:
+        """Keep how an attempt ended, what it changed and what it showed, in one commit."""
+        keeper, cell = self.keeper, attempt.cell
+        seconds = time.perf_counter() - attempt.clock
+        lifecycle.move(lifecycle.ATTEMPT_MOVES, NodeStatus.STARTED, status)
+        done = status is NodeStatus.COMPLETED
+        shown: dict[str, Any] = {"source": cell.raw, "outputs": list(outputs)}
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            shown["error"] = failure.describe(error, keeper.policy.excluded)
+            values = failure.frames_bytes(error, keeper.policy.excluded) if cell.node else None
+            if values is not None and len(values) <= MOST_VALUES:
+                shown["values"] = base64.b64encode(values).decode()
+        because = keeper.unseen or (f"`{cell.node}` is a node" if cell.node else None)
+        with keeper.undisturbed() as take:
+            keeper.drain()
+            names, why = keeper.policy.touched(attempt.access, keeper.capture, seconds, all_because=because)
+            shot = take(names, keeper.policy.limit(automatic=cell.node is None))
+            record = self._body(attempt, status, seconds, shot, why)
+            if error is not None:
+                record["error"] = type(error).__name__
+            if again_at is not None:
+                record["next"] = again_at
+            body = {"attempt": record, "node": cell.node}
+            kind = ("node" if cell.node else "cell") if done else targets.ERROR
+            ticket = keeper.commit(kind, body, shot, cell=canonical(shown))
+        keeper.announce(shot)
+        if (cell.options and cell.options.sync) or keeper.settings.durability == "sync":
+            ticket.wait(safe=True)
+        elif cell.node and keeper.policy.waits(seconds, shot.new_bytes):
+            ticket.wait()
+        return ticket
+
+    def _body(
+        self, attempt: Attempt, status: NodeStatus, seconds: float, shot: Snapshot, why: str
+    ) -> dict[str, Any]:
+        cell = attempt.cell
+        body = resume.attempt(
+            n=attempt.number,
+            node=cell.node,
+            label=cell.label,
+            source=cell.digest,
+            status=status,
+            started=attempt.started,
+            seconds=seconds,
+            setup=cell.setup,
+            after=list(cell.options.after) if cell.options else [],
+            scan=why,
+            inputs={n: live.digest if live.unsaved is None else "" for n, live in attempt.inputs.items()},
+            unsaved=sorted(shot.remade | self.keeper.capture.advanced(attempt.access.names)),
+            cell_id=cell.cell_id,
+        )
+        if attempt.node is not None:
+            body |= _numbers(attempt.node, attempt.started)
+            if attempt.details is not None:
+                body["details"] = attempt.details
+        return body
+
+    def heartbeat(self, details: Any) -> Any:
+        """A sign of life of the node that is running; returns what the attempt before it last said."""
+        attempt = self.running
+        if attempt is None or attempt.node is None:
+            return None
+        if self.guard is not None:
+            self.guard.watch.alive()
+        if details is not None:
+            canonical(details)
+            attempt.details = details
+            now = time.monotonic()
+            if now - attempt.beat >= _BEAT:
+                attempt.beat = now
+                self.keeper.begin().intent({"of": attempt.number, "details": details})
+        return attempt.node.details
+
+    def key(self) -> str:
+        """The idempotency key of the node that is running.
+
+        Raises:
+            NodeError: none is.
+        """
+        if self.running is None or self.running.node is None:
+            raise NodeError("an idempotency key belongs to a node: begin the cell with `%%node NAME`")
+        return self.running.node.key(self.keeper.execution)
+
+    def roll_back(self, attempt: Attempt) -> None:
+        """Take the namespace back to what it was when the attempt began."""
+        if attempt.before is None:
+            raise DurableError("the state before it is not known")
+        self.recovery.move(self.keeper.execution, attempt.before)
+
+    def why_not_again(self, attempt: Attempt) -> str | None:
+        """Why the state before an attempt cannot be brought back; None where it can."""
+        capture = self.keeper.capture
+        names, reason = capture.touched(attempt.access.names)
+        lost = sorted(n for n, live in capture.live.items() if live.unsaved is not None)
+        if attempt.cell.options is not None and attempt.before is not None:
+            known = self.recovery.unsaved_at(self.keeper.execution, attempt.before)
+            lost = [n for n in lost if n in known]
+        touched = [n for n in lost if n in names] or (lost if attempt.access.scan else [])
+        if touched:
+            return f"it touches `{touched[0]}`, which cannot be kept: what it did to that cannot be undone"
+        return (
+            None
+            if reason is None or not lost
+            else f"it may touch `{lost[0]}`, which cannot be kept: {reason}"
+        )
+
+
+class Guard:
+    """Round the body of a node that is tried again, or has a time limit.
+
+    The body runs in `while guard.more(): with guard: …`; in a cell that awaits, with `async with` and
+    `await guard.more_later()`.
+    """
+
+    def __init__(self, attempts: Attempts, options: NodeOptions, begin: Callable[[], None]) -> None:
+        self.value: Any = None
+        """of the body's last expression"""
+        self._attempts = attempts
+        self._options = options
+        self._begin = begin
+        self._more = True
+        self._first = True
+        self.watch = Watch(None, 0.0, attempts.keeper.say, f"`{options.name}`")
+
+    def more(self) -> bool:
+        """Whether the body is to run (again); waits until it may."""
+        pause = self._pause()
+        if pause is None:
+            return False
+        if pause > 0:
+            time.sleep(pause)
+        self._start()
+        return True
+
+    async def more_later(self) -> bool:
+        """As `more`, and lets other tasks run meanwhile."""
+        pause = self._pause()
+        if pause is None:
+            return False
+        if pause > 0:
+            await asyncio.sleep(pause)
+        self._start()
+        return True
+
+    def given_up(self) -> None:
+        """The cell ended while it waited for its next attempt."""
+        name = self._options.name
+        if self._attempts.keeper.nodes[name].status is NodeStatus.RETRY_WAIT:
+            self._attempts.mark(
+                name, NodeStatus.INTERRUPTED, "interrupted while it waited for its next attempt"
+            )
+
+    def _pause(self) -> float | None:
+        if not self._more:
+            return None
+        node = self._attempts.keeper.nodes[self._options.name]
+        pause = node.next_at - time.time()
+        if self._first and pause > 1.0:
+            self._attempts.keeper.say(
+                f"durable_nb: `{node.name}` waits {pause:.0f} s more: its last attempt "
+                + ("was lost" if node.status is NodeStatus.LOST else "failed")
+            )
+        return pause
+
+    def _start(self) -> None:
+        self._more = self._first = False
+        self._begin()
+
+    def __enter__(self) -> None:
+        self._enter(_caller())
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return self._leave(error)
+
+    async def __aenter__(self) -> None:
+        self._enter(_caller(), in_task=True)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return self._leave(error)
+
+    def _enter(self, frame: FrameType | None, *, in_task: bool = False) -> None:
+        options = self._options
+        limits = []
+        if options.timeout:
+            limits.append((options.timeout, f"--timeout {options.timeout:g} s"))
+        left = self._left()
+        if left is not None:
+            limits.append((max(left, 0.0), f"--total-timeout {options.total_timeout:g} s"))
+        due = min(limits) if limits else None
+        self.watch = Watch(due, options.idle_timeout, self._attempts.keeper.say, f"`{options.name}`")
+        if frame is not None:
+            self.watch.start(frame, in_task=in_task)
+
+    def _left(self) -> float | None:
+        """Seconds until all attempts together are over their time."""
+        running = self._attempts.running
+        if not self._options.total_timeout or running is None or running.node is None:
+            return None
+        return (running.node.began or running.started) + self._options.total_timeout - time.time()
+
+    def _leave(self, error: BaseException | None) -> bool:
+        over = self.watch.stop()
+        if error is None:
+            return False
+        if isinstance(error, OverdueError) or (over and isinstance(error, asyncio.CancelledError)):
+            made = NodeTimeoutError(f"`{self._options.name}` took longer than it may: {over}")
+            made.__traceback__ = error.__traceback__
+            if self._goes_on(made):
+                return True
+            raise made from None
+        return self._goes_on(error)
+
+    def _goes_on(self, error: BaseException) -> bool:
+        """Whether the body is to run again: then the failed attempt is kept, and undone."""
+        attempts, options = self._attempts, self._options
+        running = attempts.running
+        if running is None or running.node is None or running.fenced or options.attempts == 1:
+            return False
+        why = transient.is_transient(error, options.retry_on)
+        if why is None:
+            return False
+        say, name, tries = attempts.keeper.say, options.name, running.node.tries
+        if tries >= options.attempts:
+            say(f"durable_nb: `{name}` has failed {tries} times; %durable show {name} --traceback tells more")
+            return False
+        pause = self._backoff(tries, error)
+        left = self._left()
+        if left is not None and pause >= left:
+            say(f"durable_nb: `{name}` is not tried again: --total-timeout would be over by then")
+            return False
+        if options.rollback and (refused := attempts.why_not_again(running)):
+            say(f"durable_nb: `{name}` is not tried again: {refused} (--no-rollback tries it all the same)")
+            return False
+        try:
+            attempts.commit(running, NodeStatus.FAILED, (), error, again_at=time.time() + pause)
+            attempts.keeper.drain()
+            if options.rollback:
+                attempts.roll_back(running)
+        except (DurableError, OSError) as failed:
+            say(f"durable_nb: `{name}` is not tried again: {targets.explain(failed)}")
+            return False
+        attempts.running = None
+        say(
+            f"durable_nb: `{name}`, attempt {tries} of {options.attempts}, failed with {why} "
+            f"({type(error).__name__}): again in {pause:.1f} s"
+        )
+        self._more = True
+        return True
+
+    def _backoff(self, tries: int, error: BaseException) -> float:
+        """Full jitter (Brooker, AWS Architecture Blog 2015), and what the server asked for at least."""
+        options = self._options
+        most = min(options.backoff_cap, options.backoff * MULTIPLIER ** (tries - 1))
+        return max(_RANDOM.uniform(0, most), transient.retry_after(error, time.time()) or 0.0)
+
+
+def _numbers(node: Node, started: float) -> dict[str, Any]:
+    return {
+        "run": node.run, "try": node.tries, "lost": node.lost, "effects": node.effects,
+        "began": node.began or started,
+    }  # fmt: skip
+
+
+def _caller() -> FrameType | None:
+    """The frame that entered the guard: the cell's."""
+    here = inspect.currentframe()
+    return here.f_back.f_back if here is not None and here.f_back is not None else None
+
+
+def _task() -> object:
+    try:
+        return asyncio.current_task() or threading.get_ident()
+    except RuntimeError:
+        return threading.get_ident()
