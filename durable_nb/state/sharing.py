@@ -51,7 +51,7 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
             fresh.pop(id(vars(builtins)), None)
             for key in fresh.keys() & owner_of.keys():
                 obj = fresh.pop(key)
-                if owner_of[key] != index and _joins(name, obj, space):
+                if owner_of[key] != index and (type(obj) not in (tuple, frozenset) or _ties(obj)):
                     union.join(owner_of[key], index)
             for kind in set(map(type, fresh.values())):
                 if issubclass(kind, _DEFINITIONS):
@@ -118,13 +118,6 @@ def _is_leaf(root: str, obj: Any, space: Mapping[str, Any]) -> bool:
 def _is_importable(obj: Any) -> bool:
     module = sys.modules.get(getattr(obj, "__module__", None) or "")
     return module is not None and resolve(vars(module), getattr(obj, "__qualname__", "")) is obj
-
-
-def _joins(root: str, obj: Any, space: Mapping[str, Any]) -> bool:
-    """Whether an object that another variable reached too has to stay the same one for both."""
-    if issubclass(type(obj), _DEFINITIONS):
-        return not _is_leaf(root, obj, space)
-    return type(obj) not in (tuple, frozenset) or _ties(obj)
 
 
 def _ties(value: tuple[Any, ...] | frozenset[Any]) -> bool:

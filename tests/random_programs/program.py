@@ -105,8 +105,7 @@ class Player:
         with warnings.catch_warnings(), contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
             warnings.simplefilter("ignore")
             thresholds = policy.SCAN_SECONDS, policy.SCAN_SHARE
-            if self.partial:
-                policy.SCAN_SECONDS = policy.SCAN_SHARE = 0.0
+            policy.SCAN_SECONDS = policy.SCAN_SHARE = 0.0 if self.partial else 60.0
             try:
                 self._start()
                 for step in steps:
