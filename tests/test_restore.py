@@ -765,3 +765,9 @@ def test_many_versions_each_come_back(notebook: Notebook) -> None:
         assert sorted(notebook["d"]) == list(range(i + 1))
         assert all(v is notebook["x"] for v in notebook["d"].values())
         assert {n for n in notebook.names() if n[0] == "y"} == {f"y{j % 7}" for j in range(i + 1)}
+
+
+def test_cells_are_read_after_a_traceback_was_shown(notebook: Notebook) -> None:
+    notebook.cell("flag = 0\nif not flag < 0: raise ValueError")  # notes parents in nodes that trees share
+    notebook.run("data = [1] if not flag < 0 or flag else []")
+    assert durable_nb.history()[-1].changed == ("data",)

@@ -135,7 +135,8 @@ class Past:
             return
         offer = self._why_offered(history, points)
         if offer is None:
-            opening.result = self.recovery.go(history, points, keep=bound, kind="recovery", lost=dead)
+            with self.recovery.counted(history):
+                opening.result = self.recovery.go(history, points, keep=bound, kind="recovery", lost=dead)
             opening.catch_up = self._catch_up(history, opening.result.version, opening.result.failed)
         else:
             opening.offered = True
@@ -262,7 +263,8 @@ class Past:
             history = self.keeper.own(execution.id)
             dead = self._record_lost(history, opening)
             points = targets.newest(history)
-            opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
+            with self.recovery.counted(history):
+                opening.result = self.recovery.go(history, points, kind="recovery", lost=dead)
         except (DurableError, OSError) as error:
             opening.notes.append(f"the run {execution.id} cannot be continued: {targets.explain(error)}")
             self.keeper.abandon()

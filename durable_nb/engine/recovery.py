@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from durable_nb.engine import memory, resume
@@ -28,6 +29,8 @@ class Recovery:
         self._moved = False
         self.moves = 0
         """how often the state was moved"""
+        self._avoid: dict[str, str] = {}
+        self._told = False
         self.offered: int | None = None
         """the version that was found after a loss and not brought back unasked"""
 
@@ -168,8 +171,9 @@ class Recovery:
             outcome = self._one_by_one(target, todo)
         else:
             target, todo, staged, passed = targets.stage(
-                keeper.repository, history, points, keeper.capture, only=only, keep=keep, in_place=in_place
-            )
+                keeper.repository, history, points, keeper.capture, only=only, keep=keep, in_place=in_place,
+                caution=self._caution(),
+            )  # fmt: skip
             outcome = restore.swap(staged, todo, keeper.capture)
         if only is None and keeper.begun and history.execution == keeper.execution:
             base = target.state
@@ -213,12 +217,38 @@ class Recovery:
         keeper = self.keeper
         outcome = restore.Outcome()
         for part in restore.parts(todo, target.manifests):
-            staged = restore.stage(part, target.manifests, keeper.repository.chunks, keeper.capture)
+            chunks, care = keeper.repository.chunks, self._caution()
+            staged = restore.stage(part, target.manifests, chunks, keeper.capture, caution=care)
             done = restore.swap(staged, part, keeper.capture)
             outcome.restored += done.restored
             outcome.deleted += done.deleted
             outcome.failed.update(done.failed)
         return outcome
+
+    def _caution(self) -> restore.Caution:
+        return restore.Caution(self.keeper.settings.recovery_timeout, self._avoid, self._before_loading)
+
+    def _before_loading(self, digest: str, names: tuple[str, ...]) -> None:
+        if self._told:
+            self.keeper.begin().intent({"loading": digest, "names": list(names)})
+
+    @contextmanager
+    def counted(self, history: History) -> Iterator[None]:
+        """Bring a lost state back so that what kills the kernel on the way is known the next time.
+
+        The first death says that it happened; from then on each variable is noted before it is loaded, so
+        the second says which one it was, and the third time that one is left out.
+        """
+        deaths = _deaths(history)
+        self._told = bool(deaths)
+        for digest in filter(None, deaths):
+            self._avoid[digest] = "loading it killed the kernel, so it is left out"
+        self.keeper.begin().intent({"restoring": True})
+        try:
+            yield
+        finally:
+            self._told = False
+            self.keeper.begin().intent({"restored": True})
 
     def move(self, execution: str, version: int, *, keep: Iterable[str] = ()) -> list[str]:
         """Make a recorded state live without a report, as catch-up does; returns what was replaced."""
@@ -227,8 +257,9 @@ class Recovery:
         history = keeper.repository.history(execution)
         points = [c for c in history.checkpoints().values() if c.version == version]
         target, todo, staged, _ = targets.stage(
-            keeper.repository, history, points, keeper.capture, only=None, keep=keep
-        )
+            keeper.repository, history, points, keeper.capture, only=None, keep=keep,
+            caution=self._caution(),
+        )  # fmt: skip
         outcome = restore.swap(staged, todo, keeper.capture)
         keeper.stand_at(target)
         keeper.unseen = "the state was recovered"
@@ -305,6 +336,17 @@ class Recovery:
             bytes=todo.bytes,
             planned=planned,
         )
+
+
+def _deaths(history: History) -> list[str | None]:
+    """What was being loaded when each of the last kernels died while it restored; None: not known."""
+    found: list[str | None] = []
+    for epoch in range(history.epoch - 1, 0, -1):
+        steps = [i for i in history.intents(epoch) if not {"restoring", "loading", "restored"}.isdisjoint(i)]
+        if not steps or "restored" in steps[-1]:
+            break
+        found.append(steps[-1].get("loading"))
+    return found
 
 
 def _maker(history: History, version: int, name: str) -> str:

@@ -106,6 +106,7 @@ def stage(
     only: Iterable[str] | None,
     keep: Iterable[str],
     in_place: bool = False,
+    caution: restore.Caution | None = None,
 ) -> tuple[Target, restore.Plan, restore.Staged, list[str]]:
     """Load the first candidate that holds; with the reasons why newer ones were passed over.
 
@@ -114,25 +115,40 @@ def stage(
     """
     passed: list[str] = []
     gaps: Checkpoint | None = None
+    care = caution or restore.Caution()
+    hung: dict[str, tuple[str, ...]] = {}
+
+    def load(point: Checkpoint) -> tuple[Target, restore.Plan, restore.Staged]:
+        target = open_target(repository, history, point.version)
+        todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
+        if not hung.keys().isdisjoint(todo.load.values()):
+            raise NotFoundError("it holds the same value")
+        if any(name not in target.state for names in hung.values() for name in names):
+            raise NotFoundError("it is from before there was such a variable")
+        chunks = repository.chunks
+        staged = restore.stage(todo, target.manifests, chunks, capture, in_place=in_place, caution=care)
+        return target, todo, staged
+
     for point in candidates:
         try:
-            target = open_target(repository, history, point.version)
-            todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
+            target, todo, staged = load(point)
         except (DamagedError, NotFoundError) as error:
             passed.append(f"v{point.version}: {error}")
             continue
-        staged = restore.stage(todo, target.manifests, repository.chunks, capture, in_place=in_place)
-        if not staged.damaged:
+        if not staged.damaged and staged.hung is None:
             return target, todo, staged, passed
-        passed.append(f"v{point.version}: {staged.damaged}")
+        if staged.hung is not None:
+            hung[staged.hung] = names = target.manifests[staged.hung].names
+            passed.append(f"v{point.version}: `{', '.join(names)}`: {care.avoid[staged.hung]}")
+        else:
+            passed.append(f"v{point.version}: {staged.damaged}")
         restore.discard(staged, capture)
         gaps = gaps or point
     if gaps is None:
         why = f": {passed[0]}" if passed else ""
         raise NotFoundError(f"no checkpoint can be recovered{why}")
-    target = open_target(repository, history, gaps.version)
-    todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
-    staged = restore.stage(todo, target.manifests, repository.chunks, capture, in_place=in_place)
+    hung.clear()
+    target, todo, staged = load(gaps)
     return target, todo, staged, passed
 
 

@@ -127,8 +127,10 @@ _NAMING: Mapping[type, Callable[[Any], Iterable[str | None]]] = {
 
 _GIVING = frozenset({ast.Assign, ast.AugAssign, ast.Call, ast.FunctionDef, ast.ClassDef})
 _PLAIN = frozenset(
-    {ast.Load, ast.Store, ast.Del, ast.Constant, *ast.operator.__subclasses__(), *ast.cmpop.__subclasses__()}
-)
+    kind
+    for base in (ast.expr_context, ast.operator, ast.cmpop, ast.unaryop, ast.boolop)
+    for kind in base.__subclasses__()
+) | {ast.Constant}
 
 
 def _nodes(roots: Iterable[ast.AST]) -> Iterator[Any]:
@@ -137,7 +139,9 @@ def _nodes(roots: Iterable[ast.AST]) -> Iterator[Any]:
     while stack:
         node = stack.pop()
         yield node
-        for held in vars(node).values():
+        # Not all attributes: what formats tracebacks notes the parent, even in nodes that all trees share.
+        for name in node._fields:
+            held = getattr(node, name, None)
             if type(held) is list:
                 stack.extend(item for item in held if isinstance(item, ast.AST))
             elif isinstance(held, ast.AST) and type(held) not in _PLAIN:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
 from durable_nb.model import Component, Piece
 from durable_nb.state import ambient, framing, patch, pickling, regions
 from durable_nb.state.capture import Capture, collection_paused
-from durable_nb.state.deadline import uninterrupted
+from durable_nb.state.deadline import ExpiredError, Limit, uninterrupted
 from durable_nb.state.live import Live, is_pseudo
 
 Read = Callable[[Iterable[str]], Iterator[tuple[str, memoryview]]]
@@ -124,6 +125,18 @@ def parts(todo: Plan, manifests: Mapping[str, Component]) -> Iterator[Plan]:
 
 
 @dataclass(slots=True)
+class Caution:
+    """How much is trusted to load."""
+
+    seconds: float = 0.0
+    """that loading one component may take; 0: no limit"""
+    avoid: dict[str, str] = field(default_factory=dict)
+    """manifest digest -> why it is not loaded"""
+    before: Callable[[str, tuple[str, ...]], None] = lambda _digest, _names: None
+    """told what is about to be loaded"""
+
+
+@dataclass(slots=True)
 class Staged:
     """What was loaded, before any of it is live."""
 
@@ -137,6 +150,8 @@ class Staged:
     patched: list[str] = field(default_factory=list)
     damaged: str | None = None
     """the first component whose bytes are not in the store as they were written"""
+    hung: str | None = None
+    """the first component that took longer than it may, which is to be avoided from now on"""
 
 
 def stage(
@@ -146,15 +161,17 @@ def stage(
     capture: Capture,
     *,
     in_place: bool = True,
+    caution: Caution | None = None,
 ) -> Staged:
     """Load what the plan says into a staging dict; a component that fails is reported, the others load.
 
     `in_place`: what live memory only has to be patched for is not loaded anew.
     """
     staged = Staged()
+    care = caution or Caution()
     try:
-        with collection_paused():
-            _load_into(staged, todo, manifests, read, capture, in_place=in_place)
+        with collection_paused(), Limit(care.seconds) as limit:
+            _load_into(staged, todo, manifests, read, capture, care, limit, in_place=in_place)
     except BaseException:
         discard(staged, capture)  # an interrupt: nothing of it stays visible
         raise
@@ -167,12 +184,17 @@ def _load_into(
     manifests: Mapping[str, Component],
     read: Read,
     capture: Capture,
+    care: Caution,
+    limit: Limit,
     *,
     in_place: bool,
 ) -> None:
     for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
         manifest = manifests[digest]
         live = _known(manifest, digest)
+        if digest in care.avoid:
+            staged.failed.update((n, care.avoid[digest]) for n in manifest.names if n in todo.load)
+            continue
         try:
             stays = in_place and todo.load.keys().isdisjoint(manifest.refs)
             if stays and (
@@ -181,11 +203,18 @@ def _load_into(
             ):
                 continue
             stream, buffers = _assemble(manifest, live, read, capture)
-            values = pickling.load(
-                stream, buffers, capture.space, staged.values, _binder(staged, todo, manifest, capture)
-            )
+            care.before(digest, manifest.names)
+            bind = _binder(staged, todo, manifest, capture)
+            values = limit.run(partial(pickling.load, stream, buffers, capture.space, staged.values, bind))
         except KeyboardInterrupt:
             raise
+        except ExpiredError:
+            care.avoid[digest] = reason = (
+                f"loading it takes longer than {care.seconds:g} s (recovery_timeout)"
+            )
+            staged.failed.update((n, reason) for n in manifest.names if n in todo.load)
+            staged.hung = staged.hung or digest
+            continue
         except BaseException as error:
             reason = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
             staged.failed.update((n, reason) for n in manifest.names if n in todo.load)
