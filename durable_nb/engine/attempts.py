@@ -24,7 +24,7 @@ from durable_nb.engine.watch import OverdueError, Watch
 from durable_nb.errors import DurableError, NodeError, NodeTimeoutError
 from durable_nb.model import NodeStatus, canonical
 from durable_nb.state import access
-from durable_nb.state.live import Live, Snapshot
+from durable_nb.state.live import Snapshot
 
 MULTIPLIER = 2.0
 """From one wait to the next."""
@@ -53,7 +53,8 @@ class Attempt:
     """of `time.perf_counter`"""
     task: object
     """the thread, or the task of the event loop, that it runs in"""
-    inputs: Mapping[str, Live] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """name -> what it was, as `Keeper.input_digests` says"""
     node: Node | None = None
     rerun: resume.RecordedCell | None = None
     before: int | None = None
@@ -101,12 +102,11 @@ class Attempts:
                 before = keeper.version
             intent |= _numbers(node, started)
             source = canonical({"source": cell.raw, "outputs": []})
-        number = keeper.begin().intent(intent, source)
-        inputs: dict[str, Live] = {}
+        inputs: dict[str, str] = {}
         if cell.node and cell.tree is not None:
-            live = keeper.capture.live
             reached, _ = access.reached(access.inputs(cell.tree), keeper.capture.space)
-            inputs = {n: live[n] for n in reached if n in live}
+            inputs = keeper.input_digests(sorted(reached))
+        number = keeper.begin().intent(intent, source)
         clock = time.perf_counter()
         self.running = Attempt(cell, read, number, started, clock, _task(), inputs, node, rerun, before)
         if node is not None:
@@ -184,7 +184,7 @@ class Attempts:
             setup=cell.setup,
             after=list(cell.options.after) if cell.options else [],
             scan=why,
-            inputs={n: live.digest if live.unsaved is None else "" for n, live in attempt.inputs.items()},
+            inputs=dict(attempt.inputs),
             unsaved=sorted(shot.remade | self.keeper.capture.advanced(attempt.access.names)),
             cell_id=cell.cell_id,
         )

@@ -16,9 +16,9 @@ from durable_nb.engine.saver import Saver, Ticket
 from durable_nb.engine.target import Target, explain
 from durable_nb.errors import DurableError, FencedError, StoreError
 from durable_nb.model import Record
-from durable_nb.state import ambient
+from durable_nb.state import ambient, canonical
 from durable_nb.state.capture import Capture
-from durable_nb.state.deadline import uninterrupted
+from durable_nb.state.deadline import uninterrupted, within
 from durable_nb.state.live import Live, Snapshot
 from durable_nb.state.pickling import Namespace
 from durable_nb.state.pool import Pool, default_limit
@@ -83,6 +83,8 @@ class Keeper:
         self._saver: Saver | None = None
         self._failed: list[Ticket] = []
         self._announced: set[str] = set()
+        self._inputs: dict[str, str] = {}
+        """name -> canonical digest, while one cell arrives"""
         self._deleted: set[str] = set()
 
     @property
@@ -343,6 +345,30 @@ class Keeper:
     def missing(self, names: Iterable[str]) -> None:
         """The version that the writer stands at has these, and the namespace may not."""
         self._deleted.update(names)
+
+    def input_digests(self, names: Iterable[str]) -> dict[str, str]:
+        """What variables are, equal in every process; "" for one that cannot be kept, nor compared."""
+        found: dict[str, str] = {}
+        for name in names:
+            live = self.capture.live.get(name)
+            if live is None:
+                continue
+            if name not in self._inputs:
+                self._inputs[name] = "" if live.unsaved is not None else self._canonical(name)
+            found[name] = self._inputs[name]
+        return found
+
+    def forget_inputs(self) -> None:
+        """What variables are is found out anew: anything may have changed them since."""
+        self._inputs.clear()
+
+    def _canonical(self, name: str) -> str:
+        try:
+            return within(self.settings.max_capture, lambda: canonical.digest([name], self.capture.space))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever the user's own reductions raise
+            return ""
 
     def live_digests(self) -> dict[str, str]:
         """name -> manifest digest of everything that is live and kept."""

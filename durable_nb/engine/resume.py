@@ -176,7 +176,7 @@ def why_stale(attempt: Mapping[str, Any], source: str, inputs: Mapping[str, str]
     Args:
         attempt: the completed attempt as recorded.
         source: digest of the node's source now.
-        inputs: name -> manifest digest of every variable that is live.
+        inputs: name -> what each of its inputs is now (see `Keeper.input_digests`).
     """
     node = attempt["node"]
     if attempt["source"] != source:

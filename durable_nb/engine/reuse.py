@@ -50,13 +50,14 @@ class Reuse:
         if options is None or not (first or options.cache):
             return None
         self.keeper.drain()
-        live = self.keeper.live_digests()
         why: str | None = None
         for history in self._histories(everywhere=options.cache):
             for record in reversed(history.records):
                 if record.kind != "node" or record.body["attempt"]["node"] != options.name:
                     continue
-                reason = resume.why_stale(record.body["attempt"], cell.digest, live)
+                attempt = record.body["attempt"]
+                live = self.keeper.input_digests(attempt["inputs"])
+                reason = resume.why_stale(attempt, cell.digest, live)
                 if reason is not None and first and why is None:
                     reason = self._changed(options.name, reason, notes)
                 if reason is None and (reused := self._bring(options.name, history, record, notes)):

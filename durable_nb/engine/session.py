@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_nb.config import Settings
-from durable_nb.engine import housekeeping, progress, resume
+from durable_nb.engine import housekeeping, progress, resume, staleness
 from durable_nb.engine import target as targets
 from durable_nb.engine.attempts import Attempt, Attempts, Guard
 from durable_nb.engine.cell import Cell
@@ -52,7 +52,8 @@ class Arrival:
 class Session:
     """The execution of one notebook.
 
-    The arguments are those of `Keeper`; `names` gives the nodes of the notebook's file, where it can be read.
+    The arguments are those of `Keeper`; `sources` gives the nodes of the notebook's file, in order, with the
+    digests of their sources, where it can be read.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Session:
         settings: Settings,
         notebook: Path | None,
         say: Callable[[str], None],
-        names: Callable[[], tuple[str, ...] | None] = lambda: None,
+        sources: Callable[[], Mapping[str, str] | None] = lambda: None,
     ) -> None:
         self.keeper = Keeper(repository, space, visible, settings, notebook, say)
         self.recovery = Recovery(self.keeper)
@@ -76,7 +77,7 @@ class Session:
         self.attempts.on_begin = self._publish_start
         self.saved = 0.0
         """seconds of run time that this kernel need not spend again"""
-        self._names = names
+        self._sources = sources
         self._past_seconds: tuple[str | None, Mapping[str, float]] = (None, {})
         self.catch_up: resume.CatchUp | None = None
         self.recovered = False
@@ -166,6 +167,7 @@ class Session:
         `resumed`: it does not come from the notebook; `%durable resume` runs it from the log.
         """
         self.attempts.running = self.attempts.guard = None
+        self.keeper.forget_inputs()
         self._resumed = resumed
         if not self.keeper.enabled:
             self.note_unseen("cells ran while recording was off")
@@ -414,12 +416,23 @@ class Session:
         """How far the notebook is."""
         keeper = self.keeper
         keeper.drain()
+        sources = self._sources()
         status = ExecutionStatus.PAUSED if keeper.nodes.paused else ExecutionStatus.RUNNING
         updated = keeper.repository.history(keeper.execution).updated if keeper.begun else time.time()
         return progress.summarise(
-            keeper.execution, str(status), keeper.nodes, names=self._names(), past=self._seconds_before(),
+            keeper.execution, str(status), keeper.nodes, past=self._seconds_before(),
+            names=None if sources is None else tuple(sources),
             saved=self.saved, now=time.time(), updated=updated,
         )  # fmt: skip
+
+    def stale(self) -> dict[str, str]:
+        """Name -> why, of every finished node that would not be put back now."""
+        if not self.keeper.begun:
+            return {}
+        self.keeper.drain()
+        self.keeper.forget_inputs()
+        records = self.repository.history(self.keeper.execution).records
+        return staleness.stale(records, self.keeper.input_digests, self._sources() or {})
 
     def _seconds_before(self) -> Mapping[str, float]:
         """Run time of each node in the execution before this one."""

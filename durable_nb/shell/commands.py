@@ -107,7 +107,8 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
 
 
 def _nodes(extension: Extension, _args: list[str]) -> render.Rendered:
-    return render.summary(extension.session.summary())
+    session = extension.session
+    return render.summary(session.summary(), session.stale())
 
 
 def _tracebacks(extension: Extension, wanted: str) -> render.Rendered:

@@ -23,7 +23,7 @@ from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageEr
 from durable_nb.model import NodeStatus
 from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
-from durable_nb.shell.notebook import node_names
+from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
@@ -182,7 +182,7 @@ class Extension:
         path = self.place.notebook
         return Session(
             repository, self.shell.user_ns, self.visible, settings, path, self.say,
-            lambda: node_names(path) if path is not None else None,
+            lambda: node_sources(path) if path is not None else None,
         )  # fmt: skip
 
     def _open_store(self, folder: Path, settings: config.Settings) -> Repository:

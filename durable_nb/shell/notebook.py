@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+
+from blake3 import blake3
 
 from durable_nb.shell import directive
 
 
-def node_names(path: Path) -> tuple[str, ...] | None:
-    """The names of the nodes of an .ipynb file in order, each once; None where it cannot be read as one.
+def node_sources(path: Path) -> Mapping[str, str] | None:
+    """The nodes of an .ipynb file in order, each with the digest of its source; None where there is none.
 
     The file is as it was saved last. It is read again when its size or time is another one.
     """
     try:
         found = path.stat()
-        return _names(path, found.st_mtime_ns, found.st_size)
+        return _sources(path, found.st_mtime_ns, found.st_size)
     except OSError:
         return None
 
 
 @lru_cache(maxsize=8)
-def _names(path: Path, _mtime_ns: int, _size: int) -> tuple[str, ...] | None:
+def _sources(path: Path, _mtime_ns: int, _size: int) -> Mapping[str, str] | None:
     try:
         cells = json.loads(path.read_bytes())["cells"]
-        found = [directive.find(_text(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+        texts = [_text(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        found = [(directive.find(text), text) for text in texts]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return tuple(dict.fromkeys(d.name for d in found if d is not None and d.name))
+    first: dict[str, str] = {}
+    for known, text in found:
+        if known is not None and known.name:
+            first.setdefault(known.name, blake3(directive.source_of(text).encode()).hexdigest())
+    return MappingProxyType(first)
 
 
 def _text(source: str | list[str]) -> str:

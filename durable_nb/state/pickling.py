@@ -335,7 +335,7 @@ class _Pickler(_Reducing, pickle.Pickler):
     """At C speed."""
 
 
-class _DeepPickler(_Reducing, pickle._Pickler):
+class DeepPickler(_Reducing, pickle._Pickler):
     """In Python, whose calls use no C stack: for structures that are nested too deeply for C."""
 
     def __init__(self, *args: Any) -> None:
@@ -363,13 +363,13 @@ def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kind
     """
     kinds = kinds or Kinds()
     try:
-        return _dumped(_Pickler, values, space, kinds)
+        return dumped(_Pickler, values, space, kinds)
     except RecursionError:
         pass
     try:
-        return _deeply(lambda: _dumped(_Pickler, values, space, kinds))
+        return _deeply(lambda: dumped(_Pickler, values, space, kinds))
     except RecursionError:  # from Python 3.12 on, recursion in C has a limit of its own
-        return _deeply(lambda: _dumped(_DeepPickler, values, space, kinds))
+        return _deeply(lambda: dumped(DeepPickler, values, space, kinds))
 
 
 def _deeply(work: Callable[[], Dump]) -> Dump:
@@ -392,9 +392,10 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
         sys.setrecursionlimit(limit)
 
 
-def _dumped(
-    kind: type[_Pickler | _DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds
+def dumped(
+    kind: type[_Pickler | DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds
 ) -> Dump:
+    """What a kind of pickler makes of values."""
     file = io.BytesIO()
     file.write(_NOTHING)
     buffers: list[pickle.PickleBuffer] = []

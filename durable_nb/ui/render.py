@@ -200,10 +200,16 @@ def _locals(error: Mapping[str, Any]) -> str:
     return "\n".join([f"\n  in {frame['function']}:", *lines])
 
 
-def summary(found: Summary) -> Rendered:
+def summary(found: Summary, stale: Mapping[str, str] | None = None) -> Rendered:
     """How far an execution is, in a line, with its nodes below."""
     line = so_far(found)
-    nodes = table(("", "node", "status", "attempt", "took", "next"), [_row(node) for node in found.nodes])
+    why = stale or {}
+    heads = ["", "node", "status", "attempt", "took", "next"]
+    rows = [_row(node) for node in found.nodes]
+    if why:
+        heads.append("stale")
+        rows = [(*row, why.get(node.name, "")) for row, node in zip(rows, found.nodes, strict=True)]
+    nodes = table(heads, rows)
     done = f"{found.percentage:.1f}"
     bar = (
         f"<div role='progressbar' aria-valuenow='{done}' aria-valuemin='0' aria-valuemax='100' style='"

@@ -8,7 +8,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
-from durable_nb.shell.notebook import node_names
+from durable_nb.shell.notebook import node_sources
+
+
+def names(path: Path) -> tuple[str, ...]:
+    found = node_sources(path)
+    assert found is not None
+    return tuple(found)
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def test_the_nodes_of_a_notebook_are_named_in_order(path: Path) -> None:
         new_code_cell("\n%durable_node größe\ny = 'ü'"),
         new_code_cell("%node load"),
     )
-    assert node_names(path) == ("load", "clean", "größe")
+    assert names(path) == ("load", "clean", "größe")
 
 
 def test_a_source_may_be_a_string_or_lines(path: Path) -> None:
@@ -42,12 +48,12 @@ def test_a_source_may_be_a_string_or_lines(path: Path) -> None:
         {"cell_type": "code", "source": ["%%node b\n", "x = 1"]},
     ]
     path.write_text(json.dumps({"nbformat": 4, "cells": cells}))
-    assert node_names(path) == ("a", "b")
+    assert names(path) == ("a", "b")
 
 
 def test_a_notebook_without_nodes_has_none(path: Path) -> None:
     _write(path, new_code_cell("x = 1"))
-    assert node_names(path) == ()
+    assert names(path) == ()
 
 
 @pytest.mark.parametrize(
@@ -70,23 +76,23 @@ def test_a_notebook_without_nodes_has_none(path: Path) -> None:
 )
 def test_what_is_no_notebook_names_nothing(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    assert node_names(path) is None
+    assert node_sources(path) is None
 
 
 def test_a_file_that_is_not_there_names_nothing(path: Path) -> None:
-    assert node_names(path) is None
-    assert node_names(path.parent) is None
-    assert node_names(path / "b.ipynb") is None
+    assert node_sources(path) is None
+    assert node_sources(path.parent) is None
+    assert node_sources(path / "b.ipynb") is None
 
 
 def test_a_file_is_read_again_only_when_it_changed(path: Path) -> None:
     _write(path, new_code_cell("%%node one"))
-    assert node_names(path) == ("one",)
+    assert names(path) == ("one",)
     before, text = path.stat(), path.read_text()
     path.write_text(text.replace("node one", "node two"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert node_names(path) == ("one",)
+    assert names(path) == ("one",)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert node_names(path) == ("two",)
+    assert names(path) == ("two",)
     path.unlink()
-    assert node_names(path) is None
+    assert node_sources(path) is None
