@@ -95,7 +95,8 @@ def subscribe(topic: str, callback: Callable[[Event], object]) -> Callable[[], N
 
     Args:
         topic: `/topic/progress/<execution>`, or `/topic/progress/*` for every execution of this kernel.
-        callback: gets each event; it may be called on another thread. What it raises is said once.
+        callback: gets each event; it may be called on another thread. What it raises is said once, and what
+            it puts into variables of the notebook is taken back with a node's failed attempt.
 
     Raises UsageError for another topic.
     """
@@ -129,7 +130,7 @@ def forget(*names: str) -> list[str]:
 
 
 def heartbeat(details: Any = None) -> Any:
-    """Say that the running node is alive, for `--idle-timeout`; returns what the attempt before last said.
+    """Say that the running node is alive, for `--idle-timeout`; returns what the attempt before it said last.
 
     `details` is anything JSON can hold (how far it is, say). It is kept, at most once a second: the next
     attempt gets it, even when the kernel dies. Outside a node it does nothing. Raises TypeError for details

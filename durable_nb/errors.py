@@ -6,8 +6,6 @@
     ├── RefusedError          (RuntimeError)       asked for something that would lose data
     ├── NodeError             (RuntimeError)       a node may not run (`--after`, a name used twice)
     ├── NodeTimeoutError      (TimeoutError)       an attempt took longer than it may
-    ├── TransientError        (RuntimeError)       raised by the user: try this node again
-    ├── FatalError            (RuntimeError)       raised by the user: do not try this node again
     └── StoreError            (OSError)
         ├── ObjectExistsError (FileExistsError)    put-if-absent found the name taken
         ├── DamagedError      (ValueError)         bytes in the store are not what was written
@@ -15,7 +13,10 @@
         ├── FencedError       (PermissionError)    another kernel owns the execution now
         └── NoSpaceError                           saving would leave too little of the disk
 
-Each carries one line for the user: what happened, to what, what to do next.
+Each carries one line for the user: what happened, to what, what to do next. Two are for users to raise:
+
+    TransientError            (RuntimeError)       try this node again
+    FatalError                (RuntimeError)       do not try it again
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ class NodeTimeoutError(DurableError, TimeoutError):
     """An attempt, or all attempts at a node together, took longer than `--timeout` and its like allow."""
 
 
-class TransientError(DurableError, RuntimeError):
+class TransientError(RuntimeError):
     """For users to raise: what failed may work the next time, so a node with `--retries` is tried again."""
 
 
-class FatalError(DurableError, RuntimeError):
+class FatalError(RuntimeError):
     """For users to raise: trying again is of no use, whatever the cause looks like."""
 
 

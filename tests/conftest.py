@@ -85,6 +85,12 @@ class Notebook:
         return found
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost attempt is tried again without a pause, in kernels of the tests too."""
+    monkeypatch.setenv("DURABLE_NB_RECOVERY_DELAY", "0")
+
+
 @pytest.fixture
 def notebook(tmp_path: Path) -> Iterator[Notebook]:
     opened = Notebook(tmp_path)

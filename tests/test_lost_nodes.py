@@ -26,7 +26,7 @@ CELLS = [LOAD, SETUP, NOTE, FIRST]
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[Kernel]:
-    with Kernel(tmp_path / "nb.ipynb", env={"DURABLE_NB_RECOVERY_DELAY": "0"}) as started:
+    with Kernel(tmp_path / "nb.ipynb") as started:
         yield started
 
 

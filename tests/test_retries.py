@@ -340,3 +340,34 @@ def test_an_error_checkpoint_is_never_the_newest(counted: Notebook) -> None:
     error_of(counted, "%%node fetch\ndata.append(2)\nraise ValueError")
     counted.restart()
     assert counted["data"] == [1]
+
+
+def test_a_variable_that_cannot_be_kept_is_in_the_way_only_where_it_is_touched(counted: Notebook) -> None:
+    counted.run("rows = (i for i in range(10))", "import durable_nb as durable", "ended = durable.subscribe")
+    assert counted.run(FLAKY) == 1
+    assert outside() == [0, 0, 0]
+
+
+def test_what_ends_a_subscription_can_be_kept(counted: Notebook) -> None:
+    counted.run(
+        "import durable_nb as durable", "stop = durable.subscribe('/topic/progress/*', lambda e: None)"
+    )
+    counted.restart()
+    counted.run("stop()")
+
+
+def test_the_users_own_errors_are_shown_with_their_place(counted: Notebook, said: Said) -> None:
+    counted.run("import durable_nb as durable", "def ask():\n    raise durable.FatalError('never')")
+    said()
+    error_of(counted, "%%node fetch --retries 3\nask()")
+    assert "ask()" in re.sub(r"\x1b\[[0-9;]*m", "", said())
+
+
+def test_a_node_that_is_not_known_is_not_skipped(counted: Notebook) -> None:
+    counted.run("x = 1")
+    assert isinstance(error_of(counted, "%durable skip fecth"), KeyError)
+
+
+def test_a_value_that_is_set_by_hand_is_python(counted: Notebook) -> None:
+    counted.run("x = 1", '%durable set name = "a  b" + str(x)')
+    assert counted["name"] == "a  b1"

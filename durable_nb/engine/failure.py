@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -54,6 +55,8 @@ LEFT_OUT = "<left out>"
 
 _MACHINERY = frozenset({"IPython", "ipykernel", "asyncio", "durable_nb"})
 """Packages whose frames are between the notebook's code and no part of it."""
+
+_OURS = str(Path(__file__).parents[1])
 
 _CELLS = ("<ipython-input", "<durable_nb ")
 """How file names of cells begin in a terminal, and those of definitions that were brought back."""
@@ -274,7 +277,9 @@ def _formatted(error: BaseException) -> str | None:
         start = start.tb_next
 
     def formatted(frames: int | None) -> str:
-        return "".join(traceback.TracebackException(type(error), error, start, limit=frames).format())
+        told = traceback.TracebackException(type(error), error, start, limit=frames)
+        told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith(_OURS)]
+        return "".join(told.format())
 
     for frames in (None, -AROUND):  # formatting a million frames takes long
         try:

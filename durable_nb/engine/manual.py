@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from durable_nb.engine import lifecycle
@@ -22,7 +23,14 @@ _BY_HAND = "by hand"
 class Manual:
     """Keeps a person's decisions, and says what they mean for a cell that arrives."""
 
-    def __init__(self, keeper: Keeper, recovery: Recovery, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        recovery: Recovery,
+        attempts: Attempts,
+        sources: Callable[[], Mapping[str, str] | None],
+    ) -> None:
+        self._sources = sources
         self.keeper = keeper
         self.recovery = recovery
         self.attempts = attempts
@@ -107,7 +115,10 @@ class Manual:
 
         Raises:
             NodeError: it is finished or running.
+            NotFoundError: neither this execution nor the notebook's file has it.
         """
+        if name not in (self._sources() or {}):
+            self._known(name)
         self._settle(name, NodeStatus.SKIPPED)
 
     def done(self, name: str) -> None:

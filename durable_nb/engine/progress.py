@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -154,6 +155,31 @@ def _type_of(error: Any) -> str:
     return str(error.get("type", "") if isinstance(error, Mapping) else error or "")
 
 
+class Subscription:
+    """Ends a subscription when it is called; calling it again does nothing.
+
+    It can be kept in a variable: in a later kernel, where nobody listens any more, it ends nothing.
+    """
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int = 0) -> None:
+        self._number = number
+
+    def __call__(self) -> None:
+        """End it."""
+        end = _ENDS.pop(self._number, None)
+        if end is not None:
+            end()
+
+    def __reduce__(self) -> tuple[type[Subscription], tuple[()]]:
+        return Subscription, ()
+
+
+_ENDS: dict[int, Callable[[], None]] = {}
+_NUMBERS = itertools.count(1)
+
+
 @dataclass(slots=True, eq=False)
 class _Subscription:
     topic: str
@@ -174,7 +200,7 @@ class Topics:
         self._lock = Lock()
         self._subscriptions: dict[_Subscription, None] = {}
 
-    def subscribe(self, topic: str, callback: Callable[[Event], object]) -> Callable[[], None]:
+    def subscribe(self, topic: str, callback: Callable[[Event], object]) -> Subscription:
         """Call `callback` with every event of a topic, on whichever thread it happens.
 
         Returns:
@@ -195,7 +221,9 @@ class Topics:
             with self._lock:
                 self._subscriptions.pop(subscription, None)
 
-        return unsubscribe
+        number = next(_NUMBERS)
+        _ENDS[number] = unsubscribe
+        return Subscription(number)
 
     def publish(self, event: Event) -> None:
         """Tell the subscribers, in the order in which they came. None of them can make this fail."""

@@ -19,6 +19,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.manual import Manual
 from durable_nb.engine.nodes import Nodes
 from durable_nb.engine.opening import Opening, Past
+from durable_nb.engine.recompute import Plan, Recompute
 from durable_nb.engine.recovery import Recovery
 from durable_nb.engine.reuse import Reuse
 from durable_nb.engine.saver import Ticket
@@ -70,7 +71,9 @@ class Session:
         self.recovery = Recovery(self.keeper)
         self.attempts = Attempts(self.keeper, self.recovery)
         self.past = Past(self.keeper, self.recovery, self.attempts)
-        self.manual = Manual(self.keeper, self.recovery, self.attempts)
+        self.manual = Manual(self.keeper, self.recovery, self.attempts, sources)
+        self.recomputing: Recompute | None = None
+        """makes again what could not be kept, where there is a shell that runs cells"""
         self.reuse = Reuse(self.keeper, self.recovery)
         self.topics = progress.Topics(say)
         self.keeper.listeners.append(self._publish)
@@ -498,6 +501,27 @@ class Session:
             self.catch_up = self._offered if accepted else None
             self._offered = None
         return result
+
+    def lost_values(self, result: RecoveryResult) -> Plan:
+        """What it takes to make again the variables that a recovery could not bring back.
+
+        Raises:
+            RefusedError: there is no shell that could run cells.
+        """
+        if self.recomputing is None or result.version is None:
+            raise RefusedError("cells cannot be run from here: load the extension in a notebook")
+        history = self.repository.history(result.execution)
+        return self.recomputing.plan(history, result.version, {**result.unsaved, **result.failed})
+
+    def recompute(self, result: RecoveryResult, plan: Plan) -> dict[str, str]:
+        """Run a plan of `lost_values`; returns name -> the cell that made it. Saved values stay."""
+        assert self.recomputing is not None
+        made = self.recomputing.run(self.repository.history(result.execution), plan)
+        self.note_unseen("variables were made again")
+        if made:
+            names = ", ".join(sorted(made))
+            self.keeper.checkpoint("recompute", {"description": f"made again: {names}"})
+        return made
 
     def undo(self) -> RecoveryResult:
         """Go back to where the last `recover` started."""

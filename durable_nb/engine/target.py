@@ -70,6 +70,8 @@ def choose(history: History, wanted: str | int | None) -> list[Checkpoint]:
     by_id = [c for c in points.values() if len(text) >= 4 and c.digest.startswith(text.lower())]
     if len(by_id) == 1:
         return by_id
+    if any(c.node == text for c in points.values()):
+        raise NotFoundError(f"`{text}` was never finished; `%durable show {text} --traceback` says why")
     names = sorted({c.node for c in points.values() if c.node} | {f"v{v}" for v in points})
     near = difflib.get_close_matches(text, names, 3, 0.4) or names[-5:]
     hint = f"; there is {', '.join(near)}" if near else "; nothing was kept yet"

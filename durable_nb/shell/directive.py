@@ -133,12 +133,16 @@ def reduced(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
 
 
+def body(tree: ast.Module) -> ast.Module:
+    """A cell without what its directive line became."""
+    return ast.Module([s for s in tree.body if _line_magic(s) != BEGIN], tree.type_ignores)
+
+
 def awaits(tree: ast.Module, flags: int = 0) -> bool | None:
     """Whether a cell awaits at its top level; None where it does not compile: IPython says why."""
-    body = [s for s in tree.body if _line_magic(s) != BEGIN]
     try:
         code = compile(
-            ast.Module(body, type_ignores=[]),
+            body(tree),
             "<cell>",
             "exec",
             flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
@@ -160,29 +164,29 @@ def guarded(tree: ast.Module, interactivity: str, *, in_task: bool) -> ast.Modul
         in_task: the body awaits.
     """
     ahead = [s for s in tree.body if _line_magic(s) == BEGIN or _is_future(s)]
-    body = [s for s in tree.body if s not in ahead]
-    if not body:
+    work = [s for s in tree.body if s not in ahead]
+    if not work:
         return tree
-    last, shown = body[-1], list[ast.stmt]()
+    last, shown = work[-1], list[ast.stmt]()
     if interactivity == "all":
-        body = [_displayed(s) for s in body]
+        work = [_displayed(s) for s in work]
     elif interactivity in ("last_expr", "last_expr_or_assign") and isinstance(last, ast.Expr):
         target = _expression(f"{_THE_GUARD}.value")
         assert isinstance(target, ast.Attribute)
         target.ctx = ast.Store()
-        body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+        work[-1] = ast.copy_location(ast.Assign([target], last.value), last)
         shown = [_statement(f"{_THE_GUARD}.value", last)]
     elif interactivity == "last_expr_or_assign" and (name := _assigned(last)):
         shown = [_statement(name, last)]
     asynchronous = "await " if in_task else ""
     more = _expression(f"{asynchronous}{_THE_GUARD}.{'more_later' if in_task else 'more'}()")
     item = [ast.withitem(_expression(_THE_GUARD))]
-    attempt: ast.stmt = ast.AsyncWith(item, body) if in_task else ast.With(item, body)
-    loop = ast.While(more, [ast.copy_location(attempt, body[0])], [])
+    attempt: ast.stmt = ast.AsyncWith(item, work) if in_task else ast.With(item, work)
+    loop = ast.While(more, [ast.copy_location(attempt, work[0])], [])
     for node in (more, item[0].context_expr):
         for part in ast.walk(node):
-            ast.copy_location(part, body[0])
-    tree = ast.Module([*ahead, ast.copy_location(loop, body[0]), *shown], tree.type_ignores)
+            ast.copy_location(part, work[0])
+    tree = ast.Module([*ahead, ast.copy_location(loop, work[0]), *shown], tree.type_ignores)
     return ast.fix_missing_locations(tree)
 
 
@@ -214,7 +218,7 @@ def _expression(code: str) -> ast.expr:
 
 def only_setup(tree: ast.Module) -> bool:
     """Say whether a cell has nothing but imports and set-up magics: running it again is right and cheap."""
-    work = [s for s in tree.body if _line_magic(s) != BEGIN]
+    work = body(tree).body
     return bool(work) and all(
         isinstance(s, ast.Import | ast.ImportFrom) or _line_magic(s) in _SETUP for s in work
     )

@@ -15,9 +15,11 @@ from typing import Any
 
 from blake3 import blake3
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from durable_nb import config
 from durable_nb.engine.cell import Cell, NodeOptions
+from durable_nb.engine.recompute import Recompute
 from durable_nb.engine.session import Arrival, Session
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import NodeStatus
@@ -180,10 +182,24 @@ class Extension:
             self._tell(partial(print, line))
         self.recorder = Recorder(self.shell, limit_bytes=settings.output_limit)
         path = self.place.notebook
-        return Session(
+        session = Session(
             repository, self.shell.user_ns, self.visible, settings, path, self.say,
             lambda: node_sources(path) if path is not None else None,
         )  # fmt: skip
+        session.recomputing = Recompute(session.keeper, self._run_recorded, self._tree_of)
+        return session
+
+    def _run_recorded(self, raw: str) -> None:
+        """Run a recorded cell without showing what it shows."""
+        with capture_output():
+            self.shell.run_cell(raw, silent=True, store_history=False).raise_error()
+
+    def _tree_of(self, raw: str) -> ast.Module | None:
+        """The tree of a recorded cell; None where it awaits, or does not parse."""
+        tree = _parsed(self.shell.transform_cell(raw))
+        if tree is None or directive.awaits(tree, self.shell.compile.flags) is not False:
+            return None
+        return directive.body(tree)
 
     def _open_store(self, folder: Path, settings: config.Settings) -> Repository:
         signer = Signer()
@@ -351,7 +367,7 @@ class Extension:
         return Cell(
             raw,
             directive.source_of(raw),
-            tree,
+            None if tree is None else directive.body(tree),
             setup,
             options,
             getattr(info, "cell_id", None) if raw == info.raw_cell else None,

@@ -15,11 +15,13 @@ from traitlets import TraitError, TraitType
 
 from durable_nb import config
 from durable_nb.engine.cell import NodeOptions
+from durable_nb.engine.recompute import lines
 from durable_nb.errors import UsageError
 from durable_nb.shell import commands
 from durable_nb.ui import render
 
 if TYPE_CHECKING:
+    from durable_nb.model import RecoveryResult
     from durable_nb.shell.extension import Extension
 
 NAMES = {
@@ -196,11 +198,16 @@ class _Magics(Magics):
     @argument("--only", metavar="A,B", help="only these variables and what belongs to them")
     @argument("--plan", action="store_true", help="only say what would happen")
     @argument("--undo", action="store_true", help="go back to where the last %%recover started")
+    @argument("--recompute", action="store_true", help="run cells again for what could not be kept")
     @argument("--execution", metavar="ID", help="from another execution of this store")
     @argument("--force", action="store_true", help="take an execution over although its kernel may be alive")
     @line_magic("recover")
     def recover(self, line: str) -> None:
-        """Bring an earlier state back. Moves state only, never runs code."""
+        """Bring an earlier state back. Moves state only, and runs no code, but with `--recompute`.
+
+        `--recompute` says which cells it needs for variables that could not be kept, and runs those again,
+        on copies of what they had read. It overwrites nothing, and repeats no node with `--effects`.
+        """
         args = self._parse(self.recover, line)
         session = self.extension.session
         if args.undo:
@@ -211,6 +218,23 @@ class _Magics(Magics):
             args.target, only=only, plan=args.plan, execution=args.execution, force=args.force
         )
         self._show(render.recovery(result))
+        if args.recompute:
+            self._recompute(result, plan_only=args.plan)
+
+    def _recompute(self, result: RecoveryResult, *, plan_only: bool) -> None:
+        session = self.extension.session
+        plan = session.lost_values(result)
+        for line in lines(plan):
+            print(f"durable_nb: {line}")
+        if plan_only or not plan.steps:
+            return
+        known = set(plan.refused)
+        made = session.recompute(result, plan)
+        for name, why in sorted(plan.refused.items()):
+            if name not in known:
+                print(f"durable_nb: `{name}` is not made again: {why}")
+        if made:
+            print(f"durable_nb: made again: {', '.join(sorted(made))}")
 
     @no_var_expand
     @line_magic("durable")
@@ -218,9 +242,19 @@ class _Magics(Magics):
         """%durable [COMMAND]: status, and whatever else there is to say or do.
 
         status            what is kept, and where (also without a command)
+        nodes             how far every node is, and which are stale
         log               every attempt at a node or cell
         list              every execution in this store
         show vN           the variables and the cell of a checkpoint
+        show NODE --traceback   the failed attempts of a node
+        debug NODE        make its last failure the one that %debug looks at
+        resume [NODE]     run the node that was lost from its recorded source; let nodes run again
+        pause             run no node until then
+        rerun NODE        run a finished node again when it comes up next
+        use NODE          take its recorded result although its source changed
+        skip, done NODE   leave a node out; take it as done
+        release NODE      let a node out of quarantine
+        set NAME=VALUE    give a variable a value, and record that
         du                what takes how much of the disk
         verify            check every byte of the store
         off, on           stop and go on recording
@@ -232,10 +266,10 @@ class _Magics(Magics):
         trust ID [--yes]  load what somebody else wrote
         new               begin a new execution
         open NAME         say which notebook this is
-        rerun NODE        run a finished node again when it comes up next
         """
         try:
-            words = shlex.split(line)
+            # The value to set is Python, quotes and all.
+            words = line.split(None, 1) if line.split(None, 1)[:1] == ["set"] else shlex.split(line)
         except ValueError as error:
             raise UsageError(f"%durable {line}: {error}") from None
         name, *rest = words or ["status"]

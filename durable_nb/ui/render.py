@@ -192,10 +192,9 @@ def tracebacks(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Rendered:
 
 
 def _locals(error: Mapping[str, Any]) -> str:
-    frames = [frame for frame in error["frames"] if frame["locals"]]
-    if not frames:
+    frame = next((frame for frame in error["frames"] if frame["own"] and frame["locals"]), None)
+    if frame is None:
         return ""
-    frame = frames[-1]
     lines = [f"    {name} = {value}" for name, value in frame["locals"].items()]
     return "\n".join([f"\n  in {frame['function']}:", *lines])
 

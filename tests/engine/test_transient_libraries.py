@@ -26,7 +26,7 @@ pytestmark = pytest.mark.long
 
 NEEDED = ["aiohttp", "anthropic", "boto3", "botocore", "httpx", "openai", "requests", "tenacity", "urllib3"]
 for _name in NEEDED:
-    pytest.importorskip(_name, reason="pip install durable-nb[libraries-net]")
+    pytest.importorskip(_name, reason="pip install durable-nb[clients]")
 
 import aiohttp  # noqa: E402 - see above
 import anthropic  # noqa: E402
