@@ -771,3 +771,13 @@ def test_cells_are_read_after_a_traceback_was_shown(notebook: Notebook) -> None:
     notebook.cell("flag = 0\nif not flag < 0: raise ValueError")  # notes parents in nodes that trees share
     notebook.run("data = [1] if not flag < 0 or flag else []")
     assert durable_nb.history()[-1].changed == ("data",)
+
+
+def test_what_stays_live_keeps_what_it_shares_in_the_next_kernel(notebook: Notebook) -> None:
+    notebook.run("data = [65]; rows = []", "class K:\n    held = rows\nrows.append((n for n in [1]))")
+    _, version = notebook.checkpoint()
+    notebook.run("class K:\n    held = data")
+    durable_nb.recover(version)  # K was not kept there, so it stays; and so does what it holds
+    assert notebook["K"].held is notebook["data"]
+    notebook.restart()
+    assert notebook["K"].held is notebook["data"]

@@ -183,6 +183,7 @@ class Recovery:
             for name in todo.load.keys() & keeper.capture.live.keys():
                 if keeper.capture.live[name].digest == todo.load[name]:
                     keeper.capture.live[name].content_digest = contents[name]
+        shot = self._parted(todo)
         now = keeper.live_digests()
         told = {
             kind: {"to": target.version, "execution": history.execution},
@@ -191,13 +192,26 @@ class Recovery:
         keeper.commit(
             kind,
             {**told, **(body or {})},
-            Snapshot(),
+            shot,
             assign={n: d for n, d in now.items() if base.get(n) != d},
             deleted=[n for n in base if n not in now],
         ).wait()
         keeper.unseen = "the state was recovered"
         self.moves += 1
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
+
+    def _parted(self, todo: restore.Plan) -> Snapshot:
+        """What stayed live since the checkpoint could not keep it, looked at anew where it shared objects.
+
+        What it shared them with has been brought back: they may share them still, or no longer.
+        """
+        capture = self.keeper.capture
+        stayed = [capture.live[name] for name in todo.unsaved if name in capture.live]
+        parted = {n for live in stayed if not todo.load.keys().isdisjoint(live.names) for n in live.names}
+        if not parted:
+            return Snapshot()
+        capture.forget(parted)
+        return capture.take(parted)
 
     def _too_large(
         self, history: History, point: Checkpoint, only: list[str] | None, keep: Iterable[str]
