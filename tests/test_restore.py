@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import durable_nb
+from durable_nb.engine import policy
 
 if TYPE_CHECKING:
     from conftest import Notebook
@@ -781,3 +782,19 @@ def test_what_stays_live_keeps_what_it_shares_in_the_next_kernel(notebook: Noteb
     assert notebook["K"].held is notebook["data"]
     notebook.restart()
     assert notebook["K"].held is notebook["data"]
+
+
+def test_a_definition_that_is_replaced_after_a_recovery_comes_back_with_what_uses_it(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "SCAN_SECONDS", 0.0)
+    monkeypatch.setattr(policy, "SCAN_SHARE", 0.0)
+    classes = "class Meta(type):\n    rate = {}\nclass Made(metaclass=Meta): pass"
+    notebook.run(classes.format(1))
+    notebook.restart()
+    notebook.run("x = {79}")
+    version = durable_nb.session().version
+    notebook.run(classes.format(2))
+    durable_nb.recover(version)
+    assert notebook["Made"].rate == 1
+    assert type(notebook["Made"]) is notebook["Meta"]

@@ -478,6 +478,7 @@ class Capture:
     def adopt(self, name: str, live: Live) -> None:
         """Note that a variable is now what was read back, without pickling it again."""
         self.live[name] = live
+        self._referenced |= live.refs
         if name in self.space:
             self._bindings[name] = id(self.space[name])
             live.atom = _atom(self.space[name]) if len(live.names) == 1 else None
