@@ -102,3 +102,38 @@ def test_a_change_in_place_of_what_a_node_made_is_noticed(notebook: Notebook) ->
     assert "cell [" in reason  # the cell that changed it
     notebook.run("%%node train\nmodel = sum(data)")
     assert durable_nb.session().stale() == {}
+
+
+def test_stale_nodes_are_shown_with_the_nodes(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.run("rate = 2", "%%node clean\nrows = [rate]", "rate = 3")
+    capsys.readouterr()
+    notebook.run("%durable nodes")
+    assert "input `rate` differs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("policy", "runs"), [("rerun", 2), ("use", 1)])
+def test_what_becomes_of_a_finished_node_whose_source_changed_is_a_setting(
+    tmp_path: Path, policy: str, runs: int
+) -> None:
+    node = "%%node train\nnote('train')\nresult = 1"
+    with Kernel(tmp_path / "nb.ipynb", env={"DURABLE_NB_ON_CODE_CHANGE": policy}) as kernel:
+        kernel.run_all([LOAD, NOTE, node, "x = 1"])
+        kernel.kill()
+        kernel.restart()
+        assert kernel.run_all([LOAD, NOTE, node + " + 1"])[-1].status == "ok"
+        assert kernel.value("result") == str(runs)
+    assert len(ran(tmp_path)) == runs
+
+
+def test_a_changed_source_can_be_asked_about(tmp_path: Path) -> None:
+    node = "%%node train\nnote('train')\nresult = 1"
+    with Kernel(tmp_path / "nb.ipynb", env={"DURABLE_NB_ON_CODE_CHANGE": "ask"}) as kernel:
+        kernel.run_all([LOAD, NOTE, node, "x = 1"])
+        kernel.kill()
+        kernel.restart()
+        refused = kernel.run_all([LOAD, NOTE, node + " + 1"])[-1]
+        assert "%durable use train" in refused.error
+        kernel.run("%durable use train")
+        assert kernel.run(node + " + 1").status == "ok"
+        assert kernel.value("result") == "1"
+    assert len(ran(tmp_path)) == 1
