@@ -371,3 +371,29 @@ def test_a_node_that_is_not_known_is_not_skipped(counted: Notebook) -> None:
 def test_a_value_that_is_set_by_hand_is_python(counted: Notebook) -> None:
     counted.run("x = 1", '%durable set name = "a  b" + str(x)')
     assert counted["name"] == "a  b1"
+
+
+def test_a_restore_from_elsewhere_fences_the_attempt_that_runs(counted: Notebook, said: Said) -> None:
+    counted.run("import asyncio\nimport durable_nb as durable", "data = [1]")
+    version = durable_nb.checkpoint().version
+    counted.run(f"""
+        %%node slow --retries 3
+        data.append(2)
+        async def other(): durable.recover({version})
+        going = asyncio.ensure_future(other())
+        await asyncio.sleep(0.2)
+    """)
+    assert "does not count as finished" in said()
+    durable_nb.session().settle()
+    assert durable_nb.session().keeper.nodes["slow"].status is NodeStatus.INTERRUPTED
+    counted.restart()
+    assert counted["data"] == [1]
+
+
+def test_a_node_may_restore_by_itself(counted: Notebook) -> None:
+    counted.run("import durable_nb as durable", "data = [1]")
+    version = durable_nb.checkpoint().version
+    counted.run(f"%%node back\ndata.append(2)\ndurable.recover({version})")
+    durable_nb.session().settle()
+    assert durable_nb.session().keeper.nodes["back"].status is NodeStatus.COMPLETED
+    assert counted["data"] == [1]
