@@ -155,7 +155,8 @@ def _why(error: BaseException, also: Sequence[str], seen: set[int]) -> str | Non
             return code
         status = _status(link, text)
         if 400 <= status < 600:
-            return f"HTTP {status}" if _is_passing(status) else None
+            limited = status == 403 and _RATE_LIMIT.search(text)  # as GitHub says it
+            return f"HTTP {status}" if limited or _is_passing(status) else None
         kind = _kind(link, text)
         if kind is _Kind.HOPELESS:
             return None

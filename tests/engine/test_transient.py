@@ -329,7 +329,7 @@ def test_the_status_of_the_response_decides(status: int) -> None:
 
 def test_a_status_counts_more_than_a_class_or_a_message() -> None:
     assert is_transient(having(made("anthropic.InternalServerError")(), status_code=501)) is None
-    assert is_transient(having(made("openai.RateLimitError")("rate limit"), status_code=403)) is None
+    assert is_transient(having(made("openai.RateLimitError")("rate limit"), status_code=402)) is None
     assert is_transient(having(ValueError("no rate limit"), status_code=400)) is None
 
 
@@ -836,3 +836,11 @@ class TestRetryAfter:
         assert retry_after(group, NOW) == 2.0
         assert retry_after(caused(ValueError(), group), NOW) == 2.0
         assert retry_after(ExceptionGroup("no", [ValueError()]), NOW) is None
+
+
+def test_a_403_is_tried_again_only_where_it_is_a_rate_limit() -> None:
+    limited, forbidden = (type("HTTPError", (Exception,), {"status": 403})(text) for text in (
+        "403 rate limit exceeded for url", "403 Forbidden",
+    ))  # fmt: skip
+    assert is_transient(limited) == "HTTP 403"
+    assert is_transient(forbidden) is None
