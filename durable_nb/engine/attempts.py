@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import inspect
 import random
 import threading
@@ -168,6 +169,16 @@ class Attempts:
         elif cell.node and keeper.policy.waits(seconds, shot.new_bytes):
             ticket.wait()
         return ticket
+
+    def not_kept(self, attempt: Attempt) -> None:
+        """The save of an attempt was given up: what it changed is kept later, but as no node's result."""
+        if attempt.node is None:
+            return
+        name = attempt.node.name
+        self.keeper.nodes.not_kept(name)
+        with contextlib.suppress(DurableError, OSError):
+            self.keeper.begin().intent({"over": attempt.number})
+        self.keeper.say(f"durable_nb: `{name}` does not count as finished: run it again")
 
     def _body(
         self, attempt: Attempt, status: NodeStatus, seconds: float, shot: Snapshot, why: str

@@ -388,6 +388,9 @@ class Keeper:
     def _commit_failed(self, ticket: Ticket) -> None:
         """On the writer's thread: one line; what was lost is captured again with the next cell."""
         self._failed.append(ticket)
+        node = ticket.draft.body.get("node")
+        if node and "attempt" in ticket.draft.body:
+            self.nodes.not_kept(node)
         if isinstance(ticket.error, FencedError):
             self.refused(ticket.error)
         else:

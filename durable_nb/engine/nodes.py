@@ -112,6 +112,11 @@ class Nodes:
         if name is not None:
             self.by_name[name] = replace(self[name], status=NodeStatus.COMPLETED)
 
+    def not_kept(self, name: str) -> None:
+        """The newest attempt at a node ended, and that could not be recorded."""
+        if self[name].status is NodeStatus.STARTED:
+            self.by_name[name] = replace(self[name], status=NodeStatus.INTERRUPTED, why="it was not kept")
+
     def add(self, kind: str, body: Mapping[str, Any], number: int) -> None:
         """Note what a record says."""
         if kind == "execution":

@@ -11,10 +11,12 @@ from durable_nb.engine import lifecycle, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.attempts import Attempts
 from durable_nb.engine.keeper import Keeper
+from durable_nb.engine.nodes import Node
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, FencedError
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
 from durable_nb.store.log import History
+from durable_nb.store.owner import current_owner
 
 READ_RATE = 500e6
 """Bytes per second that a recovery is expected to load, for deciding whether to do it unasked."""
@@ -88,6 +90,8 @@ class Past:
                 f"execution {last.id} of this notebook was not signed with your key ({key}): "
                 f"nothing of it is loaded; `%durable trust {last.id}` shows who wrote it"
             )
+        elif last.status is ExecutionStatus.RUNNING and last.owner == current_owner():
+            self._take_up(last, opening, bound)  # loading was interrupted in this very process
         elif last.status is ExecutionStatus.RUNNING:
             process = last.owner.pid if last.owner else "?"
             opening.notes.append(
@@ -176,32 +180,44 @@ class Past:
         return resume.CatchUp(cells, version, at=first)
 
     def _record_lost(self, history: History, opening: Opening) -> str | None:
-        """The attempt that the kernel died in is lost: said once, in the log. Returns what it was.
+        """The attempts that a kernel died in are lost: said once, in the log. Returns what the last one was.
 
         A node that was lost too often is quarantined.
         """
+        dead = targets.lost_attempts(history)
+        for attempt in dead:
+            self._record_one(attempt, opening)
+        # The kernel before may have died between the two records.
+        for node in list(self.keeper.nodes.by_name.values()):
+            self._quarantine(node, opening)
+        return str(dead[-1]["label"]) if dead else None
+
+    def _record_one(self, dead: Mapping[str, Any], opening: Opening) -> None:
         keeper = self.keeper
-        dead: Mapping[str, Any] | None = targets.lost_attempt(history, history.epoch - 1)
-        if dead is None:
-            return None
         status = lifecycle.move(lifecycle.ATTEMPT_MOVES, NodeStatus.STARTED, NodeStatus.LOST)
         name, started = dead.get("node"), dead.get("started", 0.0)
         attempt = resume.attempt(
             n=dead["n"], node=name, label=dead["label"], source=dead.get("source", ""), status=status,
             started=started,
         )  # fmt: skip
-        attempt |= {key: dead[key] for key in ("run", "try", "began", "effects", "details") if key in dead}
+        copied = ("run", "try", "began", "effects", "details", "epoch")
+        attempt |= {key: dead[key] for key in copied if key in dead}
         attempt["lost"] = dead.get("lost", 0) + 1
         attempt["next"] = started + keeper.settings.recovery_delay
         keeper.note("lost", {"attempt": attempt, "node": name, "cell": dead.get("cell")})
-        if name and attempt["lost"] >= keeper.settings.recovery_max_attempts:
-            times = f"{attempt['lost']} times" if attempt["lost"] > 1 else "once"
-            why = f"the kernel died {times} while it ran"
-            self.attempts.mark(name, NodeStatus.QUARANTINED, why)
-            opening.notes.append(
-                f"`{name}` is in quarantine: {why}; the others go on, `%durable release {name}` lets it run"
-            )
-        return str(dead["label"])
+        if name:
+            self._quarantine(keeper.nodes[name], opening)
+
+    def _quarantine(self, node: Node, opening: Opening) -> None:
+        if node.status is not NodeStatus.LOST or node.lost < self.keeper.settings.recovery_max_attempts:
+            return
+        times = f"{node.lost} times" if node.lost > 1 else "once"
+        why = f"the kernel died {times} while it ran"
+        self.attempts.mark(node.name, NodeStatus.QUARANTINED, why)
+        opening.notes.append(
+            f"`{node.name}` is in quarantine: {why}; the others go on, "
+            f"`%durable release {node.name}` lets it run"
+        )
 
     def _adoptable(self) -> list[Execution]:
         """Ended runs of the last `resume_window` seconds that began with the same cell, newest first."""

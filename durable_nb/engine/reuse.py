@@ -13,7 +13,6 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, NodeError, NotFoundError
 from durable_nb.model import NodeStatus, Record
-from durable_nb.state.live import is_pseudo
 from durable_nb.store.log import History
 
 
@@ -108,9 +107,8 @@ class Reuse:
         try:
             state = history.state(version)
             names = {n for d in deltas for n in d["set"] if n in state} | set(delta["del"])
-            result = self.recovery.go(
-                history, [point], only=[n for n in names if not is_pseudo(n)], kind="reuse", body=body
-            )
+            # With what is beside the variables: a node that drew random numbers moved the generator on.
+            result = self.recovery.go(history, [point], only=list(names), kind="reuse", body=body)
         except NotFoundError:
             return None
         except (DurableError, OSError) as error:

@@ -185,10 +185,21 @@ class Session:
             decided = self.manual.decided(cell)
             if decided is not None:
                 return self._put_back(cell, None, [*notes, decided])
-            return self._arrived(cell, notes)
+            return self._at_once(cell, notes)
         except NodeError as error:
             self._last_status = NodeStatus.FAILED
             return Arrival(notes=tuple(notes), error=error)
+
+    def _at_once(self, cell: Cell, notes: list[str]) -> Arrival:
+        """Interrupted, it has not arrived: catch-up stands where it stood."""
+        known = self.catch_up
+        stood = None if known is None else (known.at, known.active)
+        try:
+            return self._arrived(cell, notes)
+        except KeyboardInterrupt:
+            if known is not None and stood is not None:
+                known.at, known.active = stood
+            raise
 
     def _arrived(self, cell: Cell, notes: list[str]) -> Arrival:
         forced = self.manual.is_forced(cell)
@@ -303,7 +314,11 @@ class Session:
                 self.note_unseen("imports ran during catch-up")
                 keeper.begin().intent({"over": attempt.number})
                 return None
-        ticket = attempts.commit(attempt, status, outputs, error)
+        try:
+            ticket = attempts.commit(attempt, status, outputs, error)
+        except BaseException:
+            attempts.not_kept(attempt)
+            raise
         if self._resumed and self.catch_up is not None and self.catch_up.active:
             self._went_on(self.catch_up, ticket, done=done)
         return ticket

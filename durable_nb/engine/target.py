@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from blake3 import blake3
 
@@ -161,24 +162,54 @@ def seconds_of(history: History, version: int) -> float:
     return sum(float(a["seconds"]) for a in done if not a["setup"])
 
 
-def lost_attempt(history: History, epoch: int) -> dict[str, object] | None:
-    """What was running when the owner of an epoch died; None where nothing was.
+def lost_attempts(history: History) -> list[dict[str, Any]]:
+    """What was begun in the epochs before and never ended, oldest first, with the `epoch` of each.
 
-    An intent that no record answers was never finished. `details` is what it last said with `heartbeat`.
+    Of nodes all, since the save of one may have been under way when the kernel died in the next cell, and a
+    kernel may have died before it could say what the one before it lost; of plain cells the very last one.
     """
-    intents = [i for i in history.intents(epoch) if "label" in i]
-    if not intents:
+    answered = _answered(history)
+    found: dict[str | None, dict[str, Any]] = {}
+    for epoch in range(1, history.epoch):
+        intents = history.intents(epoch)
+        begun = [i for i in intents if "label" in i]
+        for intent in begun:
+            name = intent.get("node")
+            found.pop(name, None)
+            last = epoch == history.epoch - 1 and intent is begun[-1]
+            if (name or last) and (epoch, intent["n"]) not in answered:
+                lost = _unended(intent, intents)
+                if lost is not None:
+                    found[name] = {**lost, "epoch": epoch}
+    return list(found.values())
+
+
+def lost_attempt(history: History, epoch: int) -> dict[str, Any] | None:
+    """What was begun last in an epoch, if it has not ended."""
+    intents = history.intents(epoch)
+    begun = [i for i in intents if "label" in i]
+    if not begun or (epoch, begun[-1]["n"]) in _answered(history):
         return None
-    last = intents[-1]
-    said = [i for i in history.intents(epoch) if last["n"] in (i.get("over"), i.get("of"))]
+    return _unended(begun[-1], intents)
+
+
+def _answered(history: History) -> set[tuple[int, int]]:
+    """(epoch, number) of every intent that a record answers."""
+    found: set[tuple[int, int]] = set()
+    for record in history.records:
+        attempt = record.body.get("attempt")
+        if attempt and attempt.get("n"):
+            of_before = attempt.get("epoch", record.epoch - 1)
+            found.add((of_before if record.kind == "lost" else record.epoch, attempt["n"]))
+    return found
+
+
+def _unended(intent: Mapping[str, Any], intents: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """An intent with the `details` that it said last with `heartbeat`; None where it is over."""
+    said = [i for i in intents if intent["n"] in (i.get("over"), i.get("of"))]
     if any("over" in i for i in said):
         return None
-    for record in reversed(history.records):
-        attempt = record.body.get("attempt")
-        mine = record.epoch == epoch and record.kind != "lost"  # that one is of the epoch before
-        if mine and attempt and attempt.get("n") == last["n"]:
-            return None
-    return {**last, "details": said[-1]["details"]} if said else last
+    return {**intent, "details": said[-1]["details"]} if said else dict(intent)
 
 
 def explain(error: Exception) -> str:

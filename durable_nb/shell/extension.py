@@ -63,7 +63,7 @@ def load(shell: InteractiveShell) -> None:
     _loaded[id(shell)] = extension = Extension(shell)
     try:
         extension.install()
-    except Exception:
+    except BaseException:
         del _loaded[id(shell)]
         if hasattr(extension, "session"):
             extension.session.keeper.abandon()
@@ -383,7 +383,7 @@ class Extension:
                 return
             if self._info is None:
                 return
-            if result is not None and result.info is not self._info:
+            if result is not None and not self._is_ours(result.info):
                 self._nested_failure |= not result.success
                 return
             outputs = self.recorder.stop()
@@ -399,6 +399,10 @@ class Extension:
             self._info = None
             self.session.note_unseen("a save failed")
             self._warn("this cell's result is not kept", error)
+
+    def _is_ours(self, info: Any) -> bool:
+        """Whether it is the cell that arrived: after an early interrupt IPython has another object for it."""
+        return info is self._info or info.raw_cell == self._info.raw_cell
 
     def _loaded_by(self, result: Any) -> None:
         """The cell that loads the extension counts as the first one of the notebook."""

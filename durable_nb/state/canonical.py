@@ -19,7 +19,10 @@ from durable_nb.state.atoms import is_atomic
 _SETS = (pickle.EMPTY_SET, pickle.FROZENSET)
 _CODE = b"durable_nb.state.functions"
 _MOST = 32 << 20
-"""Bytes of a stream that is looked through for sets and code: Python is slow at it."""
+"""Bytes of a stream with sets or code up to which they are put in order: Python is slow at it."""
+
+_SMALL = 256 << 10
+"""Bytes of any stream up to which it does not matter which of its strings are one object."""
 
 
 def digest(names: Iterable[str], space: Mapping[str, Any]) -> str:
@@ -34,7 +37,7 @@ def digest(names: Iterable[str], space: Mapping[str, Any]) -> str:
             continue
         known.add(name)
         dump = pickling.dump_values({name: space[name]}, space, kinds)
-        if len(dump.stream) <= _MOST and _is_loose(dump.stream):
+        if len(dump.stream) <= (_MOST if _is_loose(dump.stream) else _SMALL):
             dump = _dumped(name, space[name], space)
         hashed.update(name.encode() + b"\0" + len(dump.stream).to_bytes(8, "little"))
         hashed.update(dump.stream)
@@ -62,7 +65,9 @@ class _Pickler(pickling.DeepPickler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         by_kind: dict[type, Any] = dict(pickle._Pickler.dispatch)
-        vars(self)["dispatch"] = by_kind | dict.fromkeys((set, frozenset), type(self)._save_set)
+        own = type(self)
+        by_kind |= {set: own._save_set, frozenset: own._save_set, tuple: own._save_tuple}
+        vars(self)["dispatch"] = by_kind | dict.fromkeys((str, bytes), own._save_text)
         self._within: set[int] = set()
 
     def _save_set(self, obj: set[Any] | frozenset[Any]) -> None:
@@ -74,6 +79,21 @@ class _Pickler(pickling.DeepPickler):
         self._within.discard(id(obj))
         self.save((type(obj).__name__, items))  # type: ignore[attr-defined]
 
+    def _save_text(self, obj: str | bytes) -> None:
+        """Without a note that it was met: whether equal strings are one object is nobody's business."""
+        data = obj.encode("utf-8", "surrogatepass") if isinstance(obj, str) else bytes(obj)
+        kind = pickle.BINUNICODE8 if isinstance(obj, str) else pickle.BINBYTES8
+        self.write(kind + len(data).to_bytes(8, "little") + data)  # type: ignore[attr-defined]
+
+    def _save_tuple(self, obj: tuple[Any, ...]) -> None:
+        if not _is_constant(obj):
+            pickle._Pickler.save_tuple(self, obj)  # type: ignore[attr-defined]
+            return
+        self.write(pickle.MARK)  # type: ignore[attr-defined]
+        for item in obj:
+            self.save(item)  # type: ignore[attr-defined]
+        self.write(pickle.TUPLE)  # type: ignore[attr-defined]
+
     def _item(self, item: Any) -> bytes:
         if is_atomic(item) and not isinstance(item, types.CodeType | tuple | frozenset):
             return f"{type(item).__qualname__}:{item!r}".encode()
@@ -83,6 +103,13 @@ class _Pickler(pickling.DeepPickler):
         for region in dump.regions:
             hashed.update(region.memory.cast("B"))
         return hashed.digest()
+
+
+def _is_constant(obj: tuple[Any, ...]) -> bool:
+    return all(type(i) in _CONSTANT or (type(i) is tuple and _is_constant(i)) for i in obj)
+
+
+_CONSTANT = (str, bytes, int, float, complex, bool, type(None), type(...))
 
 
 def _code_reduce(code: types.CodeType) -> Any:
