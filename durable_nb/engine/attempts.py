@@ -177,7 +177,7 @@ class Attempts:
         name = attempt.node.name
         self.keeper.nodes.not_kept(name)
         with contextlib.suppress(DurableError, OSError):
-            self.keeper.begin().intent({"over": attempt.number})
+            self.keeper.begin().intent({"over": attempt.number, "status": str(NodeStatus.INTERRUPTED)})
         self.keeper.say(f"durable_nb: `{name}` does not count as finished: run it again")
 
     def _body(

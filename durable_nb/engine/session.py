@@ -305,14 +305,14 @@ class Session:
         if attempt.rerun is not None and done:
             self._forward(attempt.rerun, attempt.access)
             keeper.nodes.again(attempt.cell.node)
-            keeper.begin().intent({"over": attempt.number})
+            keeper.begin().intent({"over": attempt.number, "status": str(NodeStatus.COMPLETED)})
             return None
         if self.catch_up is not None and self.catch_up.active:
             if attempt.rerun is not None:
                 self.catch_up.active = False  # what comes after was recorded on what is missing now
             elif attempt.cell.setup:
                 self.note_unseen("imports ran during catch-up")
-                keeper.begin().intent({"over": attempt.number})
+                keeper.begin().intent({"over": attempt.number, "status": str(NodeStatus.COMPLETED)})
                 return None
         try:
             ticket = attempts.commit(attempt, status, outputs, error)

@@ -205,6 +205,13 @@ def _moves(history: History) -> list[tuple[str, NodeStatus, str]]:
         (i["time"], i["node"], NodeStatus.STARTED, f"intent {i['n']} of epoch {epoch}")
         for epoch in history.epochs for i in history.intents(epoch) if i.get("node")
     ]  # fmt: skip
+    for epoch in history.epochs:
+        intents = history.intents(epoch)
+        of = {i["n"]: i["node"] for i in intents if i.get("node")}
+        found += [
+            (i["time"], of[i["over"]], NodeStatus(i["status"]), f"intent {i['n']} of epoch {epoch}")
+            for i in intents if i.get("over") in of
+        ]  # fmt: skip
     for record in history.records:
         attempt: dict[str, Any] | None = record.body.get("attempt")
         if attempt and attempt["node"]:

@@ -6,6 +6,7 @@ and cells said, and the log, tell in order what happened.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -153,7 +154,8 @@ class Play:
             self._live(Life(self.folder, self.program, life.number, (), guest))
         else:
             time.sleep(self.chance.uniform(0, 0.1))
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # it was killed while it stood
+            os.kill(pid, signal.SIGCONT)
 
     def _ended(self, found: str, applied: set[str], guest: str) -> None:
         self.ended |= not guest

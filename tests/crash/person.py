@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
+from durable_nb.model import NodeStatus
 from durable_nb.shell import extension
 from durable_nb.store.objects import LocalFolder
 from durable_nb.testing import run
@@ -156,12 +157,18 @@ class _Person:
             if cell.after in self.left:
                 self.left.add(cell.name)
             moves = extension.current().recovery.moves
-            if cell.name in self.left or self.press(at, cell.text) or self._was_put_back():
+            ran = cell.name not in self.left and self.press(at, cell.text)
+            lost = ran and self._was_not_kept(cell.name)
+            if not lost and (ran or cell.name in self.left or self._was_put_back()):
                 at += 1
                 continue
             presses += 1
             if presses > PRESSES:
                 raise RuntimeError(f"{cell.name} cannot be got past: {self.error}")
+            if lost:
+                self.tell("interrupted", cell.name)
+                self._start_over(moved=False)
+                continue
             self._decide(cell.name, moved=extension.current().recovery.moves != moves)
 
     def _applied(self) -> set[str]:
@@ -171,6 +178,11 @@ class _Person:
 
     def _was_put_back(self) -> bool:
         return isinstance(self.error, KeyboardInterrupt) and extension.of(self.shell).arrival.put_back
+
+    def _was_not_kept(self, name: str) -> bool:
+        """Whether a node ran to its end, and the save of that was interrupted."""
+        node = extension.current().keeper.nodes.by_name.get(name)
+        return node is not None and node.status is NodeStatus.INTERRUPTED
 
     def _decide(self, name: str, *, moved: bool) -> None:
         error, why = self.error, str(self.error)
