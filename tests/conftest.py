@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
@@ -83,6 +83,17 @@ class Notebook:
             if attempt:
                 found.append(attempt)
         return found
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Everything printed since the last call."""
+
+    def text() -> str:
+        shown = capsys.readouterr()
+        return shown.out + shown.err
+
+    return text
 
 
 @pytest.fixture(autouse=True)

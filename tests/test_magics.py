@@ -26,17 +26,6 @@ if TYPE_CHECKING:
 Said = Callable[[], str]
 
 
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """Everything printed since the last call."""
-
-    def text() -> str:
-        shown = capsys.readouterr()
-        return shown.out + shown.err
-
-    return text
-
-
 def manual() -> Checkpoint:
     """The newest checkpoint made by hand; the cell with the magic in it is recorded after it."""
     return [p for p in durable_nb.history() if p.kind == "manual"][-1]

@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
-
 import durable_nb
 
 if TYPE_CHECKING:
     from conftest import Notebook
 
 Said = Callable[[], str]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """Everything printed since the last call."""
-
-    def text() -> str:
-        shown = capsys.readouterr()
-        return shown.out + shown.err
-
-    return text
 
 
 COUNT = "def count(what):\n    with open('ran.txt', 'a') as log: log.write(what + '\\n')"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import durable_nb
+from durable_nb.engine import watch
 from durable_nb.errors import NodeError, NodeTimeoutError, UsageError
 from durable_nb.model import NodeStatus
 
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
     from conftest import Notebook
 
 Said = Callable[[], str]
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    """Everything printed since the last call."""
-
-    def text() -> str:
-        shown = capsys.readouterr()
-        return shown.out + shown.err
-
-    return text
 
 
 def error_of(notebook: Notebook, cell: str) -> BaseException:
@@ -231,8 +221,10 @@ def test_a_heartbeat_holds_off_the_idle_limit_and_tells_the_next_attempt(counted
 
 
 def test_code_that_cannot_be_interrupted_is_named_and_reported_when_it_ends(
-    counted: Notebook, said: Said
+    counted: Notebook, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watch, "_AGAIN", 0.1)
+    monkeypatch.setattr(watch, "_GRACE", 0.2)
     error = error_of(
         counted,
         "%%node slow --timeout 0.1\nimport hashlib\n"
@@ -397,3 +389,21 @@ def test_a_node_may_restore_by_itself(counted: Notebook) -> None:
     durable_nb.session().settle()
     assert durable_nb.session().keeper.nodes["back"].status is NodeStatus.COMPLETED
     assert counted["data"] == [1]
+
+
+def test_a_full_disk_costs_the_record_and_not_the_cell_nor_its_variables(
+    counted: Notebook, said: Said
+) -> None:
+    counted.run("data = [1]")
+    durable_nb.session().settle()
+    counted.run("%config Durable.min_free = 10**15", "data.append(2)")
+    assert (
+        counted.run("%%node fetch --retries 3 --backoff 0\noutside.append(1); data.append(3); len(data)") == 3
+    )
+    assert "not recorded" in said()
+    error_of(
+        counted,
+        "%%node other --retries 3 --backoff 0\noutside.append(1); data.append(4)\nraise ConnectionError",
+    )
+    assert outside() == [1, 1]
+    assert counted["data"] == [1, 2, 3, 4]  # nothing goes back to what is older than the node

@@ -30,9 +30,6 @@ from durable_nb.state.live import Snapshot
 MULTIPLIER = 2.0
 """From one wait to the next."""
 
-MOST_VALUES = 4 << 20
-"""Bytes of the variables of a failed function that are kept for a debugger."""
-
 _RANDOM = random.SystemRandom()
 """Its own, since the state of the user's generator is brought back before each attempt."""
 
@@ -99,8 +96,9 @@ class Attempts:
             keeper.drain(safe=options.effects)
             node = keeper.nodes.starting(options.name, cell.digest, effects=options.effects)
             if options.attempts > 1 and options.rollback:
-                keeper.hold(f"before `{options.name}`")
-                before = keeper.version
+                # Where that could not be kept, there is nothing to go back to, and so no further attempt.
+                held = keeper.secure(f"before `{options.name}`", safe=False)
+                before = keeper.version if held is None else None
             intent |= _numbers(node, started)
             source = canonical({"source": cell.raw, "outputs": []})
         inputs: dict[str, str] = {}
@@ -148,7 +146,7 @@ class Attempts:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             shown["error"] = failure.describe(error, keeper.policy.excluded)
             values = failure.frames_bytes(error, keeper.policy.excluded) if cell.node else None
-            if values is not None and len(values) <= MOST_VALUES:
+            if values is not None:
                 shown["values"] = base64.b64encode(values).decode()
         because = keeper.unseen or (f"`{cell.node}` is a node" if cell.node else None)
         with keeper.undisturbed() as take:
@@ -242,9 +240,10 @@ class Attempts:
         capture = self.keeper.capture
         names, reason = capture.touched(attempt.access.names)
         lost = sorted(n for n, live in capture.live.items() if live.unsaved is not None)
-        if attempt.cell.options is not None and attempt.before is not None:
-            known = self.recovery.unsaved_at(self.keeper.execution, attempt.before)
-            lost = [n for n in lost if n in known]
+        if attempt.before is None:
+            return "the state before it could not be kept"
+        known = self.recovery.unsaved_at(self.keeper.execution, attempt.before)
+        lost = [n for n in lost if n in known]
         touched = [n for n in lost if n in names] or (lost if attempt.access.scan else [])
         if touched:
             return f"it touches `{touched[0]}`, which cannot be kept: what it did to that cannot be undone"

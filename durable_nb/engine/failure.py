@@ -48,7 +48,7 @@ AROUND = 100
 ELEMENTS = 10_000
 """Larger arrays and frames are shown by their shape."""
 
-BYTES = 16 << 20
+BYTES = 4 << 20
 """Bytes of locals that are kept as values."""
 
 LEFT_OUT = "<left out>"

@@ -111,11 +111,12 @@ class Keeper:
         if self.writer is None:
             meta = {"folder": str(Path.cwd())}
             notebook = str(self.notebook) if self.notebook else None
-            self._write_with(
-                self.repository.create(
-                    self.execution, current_owner(), notebook=notebook, parent=self.parent, meta=meta
+            with uninterrupted():  # once it is published, it cannot be begun again
+                self._write_with(
+                    self.repository.create(
+                        self.execution, current_owner(), notebook=notebook, parent=self.parent, meta=meta
+                    )
                 )
-            )
         assert self.writer is not None
         return self.writer
 
@@ -267,8 +268,8 @@ class Keeper:
         ticket.wait(safe=True)
         return ticket
 
-    def secure(self, description: str) -> DurableError | None:
-        """See to it that the live state is a checkpoint that is safe; returns why it is not.
+    def secure(self, description: str, *, safe: bool = True) -> DurableError | None:
+        """See to it that the live state is a checkpoint that is safe (or kept); returns why it is not.
 
         Where nothing has changed since the newest one, that one will do.
         """
@@ -281,17 +282,8 @@ class Keeper:
         self.announce(shot)
         if last is None:
             return None
-        last.wait(safe=True)
+        last.wait(safe=safe)
         return last.error
-
-    def hold(self, description: str) -> None:
-        """See to it that the live state is a checkpoint that is kept; where nothing changed, it is one."""
-        with self.undisturbed() as take:
-            shot = take(None, None)
-            if shot.changed or shot.deleted or self._deleted or self.version is None:
-                self.commit("safety", {"description": description}, shot)
-        self.announce(shot)
-        self.drain()
 
     def note(self, kind: str, body: Mapping[str, Any]) -> None:
         """Commit a record that is no checkpoint; safe when it returns."""

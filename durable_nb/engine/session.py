@@ -255,6 +255,10 @@ class Session:
                 self.attempts.begin(cell, rerun)
             except FencedError as error:
                 self.keeper.refused(error)
+            except (DurableError, OSError) as error:
+                # In a guard this is the user's cell: it runs all the same.
+                self.keeper.say(f"durable_nb: this cell is not recorded: {targets.explain(error)}")
+                self.note_unseen("a cell was not recorded")
 
         waits = cell.node is not None and self.keeper.nodes[cell.node].next_at > time.time()
         if cell.guardable and cell.options is not None and (cell.options.guarded or waits):
@@ -361,7 +365,7 @@ class Session:
     def _forward(self, recorded: resume.RecordedCell, read: access.Access) -> None:
         """After a cell ran again only for what could not be kept: put back what was."""
         keeper = self.keeper
-        missing = self._unsaved_of(recorded)
+        missing = self.recovery.unsaved_at(keeper.execution, recorded.version)
         history = self.repository.history(keeper.execution)
         found = targets.open_target(self.repository, history, recorded.version)
         # What came out the same stays the object that it is: the remade variable may hold it.
@@ -369,11 +373,6 @@ class Session:
         self.recovery.move(keeper.execution, recorded.version, keep=missing)
         if self.catch_up is not None:
             self.catch_up.remade.update(dict.fromkeys(missing, read.names))
-
-    def _unsaved_of(self, recorded: resume.RecordedCell) -> set[str]:
-        history = self.repository.history(self.keeper.execution)
-        found = targets.open_target(self.repository, history, recorded.version)
-        return {n for n, d in found.state.items() if found.manifests[d].unsaved is not None}
 
     def _follow(self, cell: Cell, recorded: resume.RecordedCell, notes: list[str]) -> bool:
         """Once something was made again, live is not the newest state: take it to where this cell left it.
@@ -397,7 +396,8 @@ class Session:
                 f"durable_nb: this cell runs again, since it changes what `{stale[0]}` was made from"
             )
             return False
-        self.recovery.move(self.keeper.execution, recorded.version, keep=self._unsaved_of(recorded))
+        execution, version = self.keeper.execution, recorded.version
+        self.recovery.move(execution, version, keep=self.recovery.unsaved_at(execution, version))
         for name in stale:
             # A finished node is never run again: better without the variable than quietly wrong.
             self.keeper.capture.space.pop(name, None)

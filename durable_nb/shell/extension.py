@@ -302,10 +302,12 @@ class Extension:
         for show in untold:
             show()
         try:
-            resumed = self._resumed(info)
-            raw = info.raw_cell if resumed is None else resumed
-            transformed = (not resumed and info.transformed_cell) or self.shell.transform_cell(raw)
-            tree = _parsed(transformed)
+            raw = info.raw_cell
+            tree = _parsed(info.transformed_cell or self.shell.transform_cell(raw))
+            asked = directive.resumes(tree) if tree is not None else None
+            resumed = commands.resumed(self, asked) if asked is not None else None
+            if resumed is not None:
+                raw, tree = resumed, _parsed(self.shell.transform_cell(resumed))
             if tree is not None and directive.only_own(tree):
                 self._info = None
                 return
@@ -334,12 +336,6 @@ class Extension:
     def _is_node(self, info: Any) -> bool:
         """Whether the directive line is there to raise what refuses the cell."""
         return directive.find(info.raw_cell) is not None
-
-    def _resumed(self, info: Any) -> str | None:
-        """The recorded cell that `%durable resume` stands for; None for every other cell."""
-        tree = _parsed(info.transformed_cell or self.shell.transform_cell(info.raw_cell))
-        asked = directive.resumes(tree) if tree is not None else None
-        return None if asked is None else commands.resumed(self, asked)
 
     def _refused(self, raw: str) -> Arrival | None:
         try:

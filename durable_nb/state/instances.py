@@ -92,13 +92,19 @@ def bare(kind: type) -> Any:
     return object.__new__(kind)
 
 
+def dict_getter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
+    """What gives the true `__dict__` of a class's instances; None where they have slots only."""
+    for base in kind.__mro__:
+        descriptor = vars(base).get("__dict__")
+        if type(descriptor) is types.GetSetDescriptorType:
+            return descriptor.__get__
+    return None
+
+
 def _attributes(obj: Any) -> dict[str, Any] | None:
     """The true `__dict__` of an instance; None where it has slots only."""
-    for kind in type(obj).__mro__:
-        descriptor = vars(kind).get("__dict__")
-        if type(descriptor) is types.GetSetDescriptorType:
-            return descriptor.__get__(obj)  # type: ignore[no-any-return]
-    return None
+    get = dict_getter(type(obj))
+    return None if get is None else get(obj)
 
 
 def is_its_dict(kind: type) -> bool:

@@ -59,7 +59,7 @@ class Walk:
             try:
                 get = kinds[kind]
             except KeyError:
-                get = kinds[kind] = _dict_getter(kind) if kind.__flags__ & _INLINE else None
+                get = kinds[kind] = instances.dict_getter(kind) if kind.__flags__ & _INLINE else None
             if get is not None:
                 held = get(obj)
                 if getrefcount(held) > instances.ALONE:
@@ -166,14 +166,6 @@ _PROCESS = (asyncio.AbstractEventLoop, type(os.environ))
 _STREAMS = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
 _HANDLED = frozenset({"ipykernel", "numpy", "pandas", "pyarrow", "torch"})
 """Libraries whose objects hold what the collector does not see."""
-
-
-def _dict_getter(kind: type) -> Any:
-    for base in kind.__mro__:
-        descriptor = vars(base).get("__dict__")
-        if type(descriptor) is types.GetSetDescriptorType:
-            return descriptor.__get__
-    return None
 
 
 def _pandas(obj: Any) -> Iterable[Any] | None:

@@ -459,7 +459,7 @@ def test_large_locals_do_not_crowd_out_the_others(cells: _Cells) -> None:
         cells,
         """
         def f(huge, text, numbers, large, small): assert False
-        f(np.zeros(1 << 24), "x" * (1 << 25), [0] * (1 << 25), np.zeros(1 << 20), 5)
+        f(np.zeros(1 << 24), "x" * (1 << 25), [0] * (1 << 25), np.zeros(1 << 18), 5)
         """,
     )
     assert values.keys() == {"large", "small"}
