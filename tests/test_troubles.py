@@ -358,7 +358,8 @@ def test_an_interrupt_during_a_save_abandons_that_save_only(
     try:
         clock.start()
         # Long enough that the interrupt comes before the cell's events are over.
-        result = notebook.cell("for i in range(60): globals()[f'v{i}'] = [i]\nkept.append(2)\n'stands'")
+        source = "for i in range(60): globals()[f'v{i}'] = [i]\nkept.append(2)\n'stands'"
+        result = notebook.cell(source)
         clock.join()
     except KeyboardInterrupt:
         pytest.fail("the interrupt came through to the shell")
@@ -370,6 +371,8 @@ def test_an_interrupt_during_a_save_abandons_that_save_only(
     assert len(said()) == 1
     notebook.run("after = 3")
     durable_nb.session().settle()
+    # Run All after a kill would repeat what is not recorded.
+    assert [a["label"] for a in notebook.attempts()][-2:] == [source, "after = 3"]
     notebook.restart()
     assert (notebook["kept"], notebook["after"], notebook["v59"]) == ([1, 2], 3, [59])
 

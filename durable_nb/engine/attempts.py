@@ -25,6 +25,7 @@ from durable_nb.engine.watch import OverdueError, Watch
 from durable_nb.errors import DurableError, NodeError, NodeTimeoutError
 from durable_nb.model import NodeStatus, canonical
 from durable_nb.state import access
+from durable_nb.state.deadline import interrupts
 from durable_nb.state.live import Snapshot
 
 MULTIPLIER = 2.0
@@ -64,6 +65,16 @@ class Attempt:
     """the state was moved from elsewhere while it ran"""
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """How a plain cell ended, until the writer has it."""
+
+    execution: str
+    attempt: Attempt
+    outputs: tuple[Mapping[str, Any], ...]
+    seconds: float
+
+
 class Attempts:
     """Begins attempts in one execution, and keeps how they ended."""
 
@@ -74,6 +85,8 @@ class Attempts:
         self.guard: Guard | None = None
         """round the body of the cell that is running"""
         self.on_begin: Callable[[Attempt], None] = lambda _attempt: None
+        self._outcome: _Outcome | None = None
+        """of a plain cell whose save was interrupted"""
 
     def begin(self, cell: Cell, rerun: resume.RecordedCell | None = None) -> Attempt:
         """Keep the intent before any of the user's code runs.
@@ -82,6 +95,7 @@ class Attempts:
             FencedError: another kernel owns the execution.
         """
         keeper = self.keeper
+        self._make_good()
         read = access.of_tree(cell.tree)
         keeper.policy.starting()
         options, node, before = cell.options, None, None
@@ -115,6 +129,7 @@ class Attempts:
 
     def fence(self) -> None:
         """The state is moved: what runs beside whoever does that no longer works on its own state."""
+        self._outcome = None
         if self.running is not None and self.running.task != _task():
             self.running.fenced = True
 
@@ -136,13 +151,17 @@ class Attempts:
         error: BaseException | None = None,
         *,
         again_at: float | None = None,
+        seconds: float | None = None,
     ) -> Ticket:
         """Keep how an attempt ended, what it changed and what it showed, in one commit."""
         keeper, cell = self.keeper, attempt.cell
-        seconds = time.perf_counter() - attempt.clock
+        seconds = time.perf_counter() - attempt.clock if seconds is None else seconds
+        outputs = tuple(outputs)
+        if cell.node is None and status is NodeStatus.COMPLETED:
+            self._outcome = _Outcome(keeper.execution, attempt, outputs, seconds)
         lifecycle.move(lifecycle.ATTEMPT_MOVES, NodeStatus.STARTED, status)
         done = status is NodeStatus.COMPLETED
-        shown: dict[str, Any] = {"source": cell.raw, "outputs": list(outputs)}
+        shown: dict[str, Any] = {"source": cell.raw, "outputs": outputs}
         if error is not None and not isinstance(error, KeyboardInterrupt):
             shown["error"] = failure.describe(error, keeper.policy.excluded)
             values = failure.frames_bytes(error, keeper.policy.excluded) if cell.node else None
@@ -161,12 +180,29 @@ class Attempts:
             body = {"attempt": record, "node": cell.node}
             kind = ("node" if cell.node else "cell") if done else targets.ERROR
             ticket = keeper.commit(kind, body, shot, cell=canonical(shown))
+            self._outcome = None
         keeper.announce(shot)
         if (cell.options and cell.options.sync) or keeper.settings.durability == "sync":
             ticket.wait(safe=True)
         elif cell.node and keeper.policy.waits(seconds, shot.new_bytes):
             ticket.wait()
         return ticket
+
+    def _make_good(self) -> None:
+        """A plain cell whose save was interrupted is recorded before the next one runs.
+
+        Otherwise what it did would be kept as done by the next one, and Run All would do it once more.
+        """
+        left, self._outcome = self._outcome, None
+        if left is not None and left.execution == self.keeper.execution:
+            with interrupts() as came:
+                try:
+                    self.commit(left.attempt, NodeStatus.COMPLETED, left.outputs, seconds=left.seconds)
+                except KeyboardInterrupt:
+                    if came:
+                        raise
+                    # A reduction of the user's raises it, and would with every cell.
+                    self._outcome = None
 
     def not_kept(self, attempt: Attempt) -> None:
         """The save of an attempt was given up: what it changed is kept later, but as no node's result."""

@@ -388,7 +388,7 @@ class Keeper:
         else:
             self.say(
                 f"durable_nb: this cell's result was not kept: {ticket.error}. "
-                "It is tried again after the next cell"
+                "It is tried again with the next cell"
             )
 
     def refused(self, error: FencedError) -> None:

@@ -390,7 +390,7 @@ class Extension:
         except KeyboardInterrupt:
             self._info = None
             self.session.note_unseen("a save was interrupted")
-            self.say("durable_nb: the save of this cell was interrupted; it is made after the next cell")
+            self.say("durable_nb: the save of this cell was interrupted; it is made before the next one runs")
         except Exception as error:
             self._info = None
             self.session.note_unseen("a save failed")

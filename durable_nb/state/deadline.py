@@ -133,3 +133,25 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if came:
         signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """The interrupts that come during the block, as signals: other `KeyboardInterrupt`s were only raised."""
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    if not callable(handler):
+        yield came
+        return
+    take = handler
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        take(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, handler)

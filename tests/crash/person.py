@@ -132,10 +132,14 @@ class _Person:
             self.run_all()
             self.pipe.send(("ended", (eval(VALUES, self.shell.user_ns), self._applied())))
         if self.life.guest == "runs":
-            self.pipe.send(("guest", extension.current().keeper.execution))
-            atexit._run_exitfuncs()
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.leave()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def leave(self) -> None:
+        """A guest does not die: its run would be the newest that can be continued."""
+        self.pipe.send(("guest", extension.current().keeper.execution))
+        atexit._run_exitfuncs()
+        os._exit(0)
 
     def press(self, phase: int, source: str) -> bool:
         """Run a cell; False where it was interrupted so early that nobody knows what it did."""
@@ -221,6 +225,8 @@ class _Person:
 
     def die(self, why: str) -> None:
         self.pipe.send(("said", why))
+        if self.life.guest == "runs":
+            self.leave()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
