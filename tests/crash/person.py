@@ -94,7 +94,8 @@ class _Steps:
         if self._phase < wound.phase or (taken < wound.step and not late):
             return
         self._wounds.pop(0)
-        frames = traceback.extract_stack(limit=12)[:-2]
+        stack = traceback.walk_stack(None)
+        frames = traceback.StackSummary.extract(stack, limit=14, lookup_lines=False)[2:][::-1]
         where = " > ".join(f"{Path(f.filename).stem}.{f.name}:{f.lineno}" for f in frames)
         self._pipe.send(("wounded", f"{wound} (phase {self._phase}, step {taken}) in {where}"))
         if wound.signal == signal.SIGSTOP:
@@ -143,9 +144,9 @@ class _Person:
 
     def press(self, phase: int, source: str) -> bool:
         """Run a cell; False where it was interrupted so early that nobody knows what it did."""
-        self.steps.enter(phase)
         self.error: BaseException | None = None
         try:
+            self.steps.enter(phase)
             result = run(self.shell, source, cell_id=f"cell-{phase}")
         except KeyboardInterrupt:
             if phase >= 0:
