@@ -154,7 +154,7 @@ def _attempts(repository: Repository, execution: Execution) -> list[dict[str, An
         if record.body.get("attempt")
     ]
     under_way = target.lost_attempt(history, history.epoch)
-    status = {ExecutionStatus.RUNNING: NodeStatus.STARTED, ExecutionStatus.INTERRUPTED: NodeStatus.LOST}
-    if under_way is not None and execution.status in status:
-        rows.append({**under_way, "status": str(status[execution.status]), "seconds": 0})
+    if under_way is not None and (execution.running or execution.status is ExecutionStatus.INTERRUPTED):
+        status = NodeStatus.STARTED if execution.running else NodeStatus.LOST
+        rows.append({**under_way, "status": str(status), "seconds": 0})
     return rows

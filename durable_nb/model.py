@@ -233,6 +233,11 @@ class Execution:
     trusted: bool
     problems: tuple[str, ...] = ()
 
+    @property
+    def running(self) -> bool:
+        """Whether a kernel owns it and is alive; it may be paused."""
+        return self.status in (ExecutionStatus.RUNNING, ExecutionStatus.PAUSED)
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:

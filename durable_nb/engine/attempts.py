@@ -25,7 +25,7 @@ from durable_nb.engine.watch import OverdueError, Watch
 from durable_nb.errors import DurableError, NodeError, NodeTimeoutError
 from durable_nb.model import NodeStatus, canonical
 from durable_nb.state import access
-from durable_nb.state.deadline import interrupts
+from durable_nb.state.deadline import interrupts, uninterrupted
 from durable_nb.state.live import Snapshot
 
 MULTIPLIER = 2.0
@@ -119,13 +119,21 @@ class Attempts:
         if cell.node and cell.tree is not None:
             reached, _ = access.reached(access.inputs(cell.tree), keeper.capture.space)
             inputs = keeper.input_digests(sorted(reached))
-        number = keeper.begin().intent(intent, source)
-        clock = time.perf_counter()
-        self.running = Attempt(cell, read, number, started, clock, _task(), inputs, node, rerun, before)
-        if node is not None:
-            keeper.nodes.started(replace(node, began=node.began or started, started=started, next_at=0.0))
-            self.on_begin(self.running)
+        writer = keeper.begin()
+        with uninterrupted():  # what has begun in the log has begun here
+            number = writer.intent(intent, source)
+            clock = time.perf_counter()
+            self.running = Attempt(cell, read, number, started, clock, _task(), inputs, node, rerun, before)
+            if node is not None:
+                keeper.nodes.started(replace(node, began=node.began or started, started=started, next_at=0.0))
+                self.on_begin(self.running)
         return self.running
+
+    def interrupted_early(self) -> None:
+        """An interrupt came before any of the user's code ran: an attempt that had begun is over."""
+        attempt, self.running = self.running, None
+        if attempt is not None:
+            self._over(attempt)
 
     def fence(self) -> None:
         """The state is moved: what runs beside whoever does that no longer works on its own state."""
@@ -208,11 +216,14 @@ class Attempts:
         """The save of an attempt was given up: what it changed is kept later, but as no node's result."""
         if attempt.node is None:
             return
-        name = attempt.node.name
-        self.keeper.nodes.not_kept(name)
+        self._over(attempt)
+        self.keeper.say(f"durable_nb: `{attempt.node.name}` does not count as finished: run it again")
+
+    def _over(self, attempt: Attempt) -> None:
+        if attempt.node is not None:
+            self.keeper.nodes.not_kept(attempt.node.name)
         with contextlib.suppress(DurableError, OSError):
             self.keeper.begin().intent({"over": attempt.number, "status": str(NodeStatus.INTERRUPTED)})
-        self.keeper.say(f"durable_nb: `{name}` does not count as finished: run it again")
 
     def _body(
         self, attempt: Attempt, status: NodeStatus, seconds: float, shot: Snapshot, why: str

@@ -116,7 +116,7 @@ def clear(keeper: Keeper) -> int:
         if e.id == keeper.execution or (keeper.notebook and e.notebook == str(keeper.notebook))
     ]  # fmt: skip
     for execution in mine:
-        if execution.status is ExecutionStatus.RUNNING and execution.id != keeper.execution:
+        if execution.running and execution.id != keeper.execution:
             raise RefusedError(f"execution {execution.id} is running in another kernel: shut that down first")
     keeper.close(str(ExecutionStatus.COMPLETED), 2.0)
     keeper.new()

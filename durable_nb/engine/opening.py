@@ -90,9 +90,9 @@ class Past:
                 f"execution {last.id} of this notebook was not signed with your key ({key}): "
                 f"nothing of it is loaded; `%durable trust {last.id}` shows who wrote it"
             )
-        elif last.status is ExecutionStatus.RUNNING and last.owner == current_owner():
+        elif last.running and last.owner == current_owner():
             self._take_up(last, opening, bound)  # loading was interrupted in this very process
-        elif last.status is ExecutionStatus.RUNNING:
+        elif last.running:
             process = last.owner.pid if last.owner else "?"
             opening.notes.append(
                 f"another kernel (process {process}) runs this notebook: "
@@ -227,7 +227,7 @@ class Past:
             for execution in self.keeper.repository.executions()
             if execution.trusted
             and execution.updated >= oldest
-            and execution.status is not ExecutionStatus.RUNNING
+            and not execution.running
             and execution.liveness is not Liveness.UNKNOWN
             and self._begins(execution, [self._load_cell])
         ]

@@ -125,7 +125,7 @@ class Recovery:
         other = matches[0]
         if other.id == keeper.execution:
             return self.history()
-        if other.status is ExecutionStatus.RUNNING and not (force or plan):
+        if other.running and not (force or plan):
             process = other.owner.pid if other.owner else "?"
             raise RefusedError(
                 f"execution {other.id} is running in process {process}; --force takes it over, "

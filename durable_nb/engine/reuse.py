@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from durable_nb.engine import resume
+from durable_nb.engine import lifecycle, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.cell import Cell
 from durable_nb.engine.keeper import Keeper
@@ -49,6 +49,9 @@ class Reuse:
         if options is None or not (first or options.cache):
             return None
         self.keeper.drain()
+        status = self.keeper.nodes[options.name].status
+        if NodeStatus.REUSED not in lifecycle.NODE_MOVES[status]:
+            return None  # it waits for its next attempt, or is in quarantine
         why: str | None = None
         for history in self._histories(everywhere=options.cache):
             for record in reversed(history.records):

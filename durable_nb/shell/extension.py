@@ -314,16 +314,17 @@ class Extension:
             cell = self._cell(info, raw, tree)
             self.arrival = self._refused(raw) or self.session.arrive(cell, resumed=resumed is not None)
             self._gate.replacement = tree if resumed is not None else None
+            for note in self.arrival.notes:
+                print(note)
         except KeyboardInterrupt:
             # IPython would run the body all the same, perhaps on a state that was moved half-way.
+            self.session.attempts.interrupted_early()
             self.arrival = Arrival(error=RefusedError("interrupted before the cell ran: run it again"))
         except Exception as error:
             self._warn("this cell is not recorded", error)
             self.session.note_unseen("a cell was not recorded")
             self._info = None
             return
-        for note in self.arrival.notes:
-            print(note)
         self._gate.armed = (
             self.arrival.put_back
             or self.arrival.guard is not None

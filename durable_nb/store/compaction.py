@@ -13,7 +13,6 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from durable_nb.errors import DurableError, ObjectExistsError
-from durable_nb.model import ExecutionStatus
 from durable_nb.store.entry import Entry, entry_of, unseal
 from durable_nb.store.log import History
 from durable_nb.store.records import RecordFiles, record_key, segment_key
@@ -79,7 +78,7 @@ def _read(files: RecordFiles, execution: str, number: int, epoch: int) -> tuple[
 def compact_idle(repository: Repository) -> None:
     """Compact every execution that nobody runs."""
     for execution in repository.executions():
-        if execution.status is ExecutionStatus.RUNNING:
+        if execution.running:
             continue
         with contextlib.suppress(DurableError, OSError):
             while repository.compact(execution.id):

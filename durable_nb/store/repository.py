@@ -185,7 +185,7 @@ class Repository:
         head, entry = history.head, history.entries[-1] if history.entries else None
         if head is None or entry is None or head.epoch != history.epoch or not history.trusted:
             raise DamagedError(f"execution {execution} cannot be written to: its newest record is not whole")
-        if self.execution(execution).status is ExecutionStatus.RUNNING:
+        if self.execution(execution).running:
             raise FencedError(f"execution {execution} is owned by a running kernel")
         ended = {"status": head.body["status"]} if head.kind == "end" else {}
         try:
@@ -316,7 +316,10 @@ def _status(history: History, alive: Liveness) -> ExecutionStatus:
     if ended is not None:
         known = {str(status): status for status in ExecutionStatus}
         return known.get(str(ended), ExecutionStatus.INTERRUPTED)
-    return ExecutionStatus.RUNNING if alive is Liveness.ALIVE else ExecutionStatus.INTERRUPTED
+    if alive is not Liveness.ALIVE:
+        return ExecutionStatus.INTERRUPTED
+    turns = (r.body["status"] for r in reversed(history.records) if r.kind == "execution")
+    return ExecutionStatus(next(turns, ExecutionStatus.RUNNING))
 
 
 def _manifest(digest: str, data: memoryview) -> Component:

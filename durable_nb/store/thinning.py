@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from durable_nb.errors import DurableError
-from durable_nb.model import Checkpoint, ExecutionStatus
+from durable_nb.model import Checkpoint
 from durable_nb.store.draft import Draft
 from durable_nb.store.log import History
 from durable_nb.store.reach import Reach
@@ -112,7 +112,7 @@ class Thinning:
 
     def _in_order(self, writer: Writer) -> Iterator[str]:
         for execution in reversed(self._repository.executions()):
-            idle = execution.status is not ExecutionStatus.RUNNING and not execution.problems
+            idle = not execution.running and not execution.problems
             if execution.id != writer.execution and execution.trusted and idle:
                 yield execution.id
         yield writer.execution

@@ -95,6 +95,8 @@ class Writer:
         self._bases = (*bases, *[self.number + 1] * (self.epoch - len(bases)))
         self._state = _State()
         self._intents = 0
+        self._counted = True
+        """whether `_intents` is known: an interrupt may come once a line is written"""
         self._unsynced: dict[str, None] = {epoch_key(execution, self.epoch): None}
         self._synced: set[str] = set()
         self._withdrawn: list[int] = []
@@ -127,6 +129,8 @@ class Writer:
         `cell` is its source, which is kept as a chunk: nothing else may be on its way to the store then.
         """
         self._check_fence()
+        if not self._counted:
+            self._intents = len(self._files.intents(self.execution, self.epoch)[0])
         number = self._intents + 1
         if cell is not None:
             with self._committing:
@@ -135,8 +139,9 @@ class Writer:
                 self._store(batch)
                 self._check_condemned(batch)
         fields = {**fields, "n": number, "time": time.time()}
+        self._counted = False
         self._files.append_intent(self.execution, self.epoch, fields)
-        self._intents = number
+        self._intents, self._counted = number, True
         self._unsynced[intents_key(self.execution, self.epoch)] = None
         self._check_fence()
         return number

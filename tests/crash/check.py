@@ -195,7 +195,10 @@ def quarantined(history: History, most: int) -> Iterator[str]:
             lost[node] = 0
         elif now is NodeStatus.LOST and "released" not in where:
             lost[node] += 1
-        elif now not in (NodeStatus.LOST, NodeStatus.RETRY_WAIT):
+        elif now in (NodeStatus.LOST, NodeStatus.RETRY_WAIT):
+            pass
+        elif now is not NodeStatus.INTERRUPTED or where.startswith("record"):
+            # What was interrupted before it ran, or while it was saved, says nothing about the cell.
             lost[node] = 0
 
 
