@@ -131,6 +131,7 @@ class _Person:
             self.tell("interrupted", "s-load")
         if self.life.guest != "opens":
             self.run_all()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to interrupt
             self.pipe.send(("ended", (eval(VALUES, self.shell.user_ns), self._applied())))
         if self.life.guest == "runs":
             self.leave()
