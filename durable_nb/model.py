@@ -114,6 +114,8 @@ class Component:
 
     names: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """name -> what a person sees of it without loading it; "" or nothing where that is its type only"""
     python: str = ""
     inline: bytes | None = None
     stream: tuple[tuple[str, int], ...] = ()
@@ -139,7 +141,7 @@ class Component:
         return found
 
     def content(self) -> dict[str, Any]:
-        """What the content digest covers: everything but `refs`."""
+        """What the content digest covers: everything but `refs` and `previews`."""
         out: dict[str, Any] = {"names": list(self.names), "types": dict(self.types), "python": self.python}
         if self.inline is not None:
             out["inline"] = base64.b64encode(self.inline).decode()
@@ -158,7 +160,8 @@ class Component:
 
     def to_bytes(self) -> bytes:
         """The manifest as it is stored; its digest is the effective digest."""
-        return canonical({**self.content(), "refs": dict(self.refs)})
+        previews = {"previews": dict(self.previews)} if self.previews else {}
+        return canonical({**self.content(), "refs": dict(self.refs), **previews})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Component:
@@ -167,6 +170,7 @@ class Component:
         return cls(
             names=tuple(raw["names"]),
             types=raw["types"],
+            previews=raw.get("previews", {}),
             python=raw["python"],
             inline=base64.b64decode(raw["inline"]) if "inline" in raw else None,
             stream=tuple((d, s) for d, s in raw.get("stream", ())),

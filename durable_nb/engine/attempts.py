@@ -63,6 +63,8 @@ class Attempt:
     """when a sign of life was last kept"""
     fenced: bool = False
     """the state was moved from elsewhere while it ran"""
+    ended: bool = False
+    """how it ended was handed over to the writer"""
 
 
 @dataclass(slots=True)
@@ -187,8 +189,9 @@ class Attempts:
                 record["next"] = again_at
             body = {"attempt": record, "node": cell.node}
             kind = ("node" if cell.node else "cell") if done else targets.ERROR
-            ticket = keeper.commit(kind, body, shot, cell=canonical(shown))
-            self._outcome = None
+            with uninterrupted():
+                ticket = keeper.commit(kind, body, shot, cell=canonical(shown))
+                attempt.ended, self._outcome = True, None
         keeper.announce(shot)
         if (cell.options and cell.options.sync) or keeper.settings.durability == "sync":
             ticket.wait(safe=True)
@@ -214,7 +217,7 @@ class Attempts:
 
     def not_kept(self, attempt: Attempt) -> None:
         """The save of an attempt was given up: what it changed is kept later, but as no node's result."""
-        if attempt.node is None:
+        if attempt.node is None or attempt.ended:
             return
         self._over(attempt)
         self.keeper.say(f"durable_nb: `{attempt.node.name}` does not count as finished: run it again")
@@ -341,6 +344,7 @@ class Guard:
     def given_up(self) -> None:
         """The cell ended while it waited for its next attempt."""
         name = self._options.name
+        self._attempts.keeper.drain()
         if self._attempts.keeper.nodes[name].status is NodeStatus.RETRY_WAIT:
             self._attempts.mark(
                 name, NodeStatus.INTERRUPTED, "interrupted while it waited for its next attempt"

@@ -410,6 +410,7 @@ def _pending(live: Live) -> PendingComponent:
     return PendingComponent(
         names=live.names,
         types=live.types,
+        previews=live.previews,
         python=live.python,
         inline=live.inline,
         stream=live.stream,

@@ -295,7 +295,7 @@ class Session:
         if not keeper.enabled:
             return None
         self._last_status = status
-        if attempt is None:
+        if attempt is None or attempt.ended:
             if guard is not None:
                 guard.given_up()
             return None

@@ -18,7 +18,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
-from durable_nb.state import access, ambient, pickling, refusals, sharing
+from durable_nb.state import access, ambient, pickling, preview, refusals, sharing
 from durable_nb.state.arrays import shape_of
 from durable_nb.state.atoms import is_atomic
 from durable_nb.state.cycles import cycles
@@ -32,6 +32,9 @@ from durable_nb.state.regions import Region
 _SMALL_ATOM = 4096
 _RENEWED = 1 << 20
 """Bytes of a stream up to which a restored component is pickled at once, to know it again."""
+
+_PREVIEWS = 50
+"""Names of one component that are previewed."""
 
 _SEARCH = 1.0
 """Seconds for one try in the search for what refuses to be pickled."""
@@ -154,7 +157,14 @@ class Capture:
             self._bindings.pop(name, None)
         self._settle(replaced)
         self._ambient()
+        for live in shot.changed:
+            self._preview(live)
         return shot
+
+    def _preview(self, live: Live) -> None:
+        names = [name for name in live.names if not is_pseudo(name)][:_PREVIEWS]
+        found = {name: preview.of(self.space[name]) for name in names}
+        live.previews = {name: text for name, text in found.items() if text}
 
     def _to_look_at(
         self, values: Mapping[str, Any], touched: Iterable[str] | None, gone: Iterable[str]

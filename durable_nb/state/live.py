@@ -21,6 +21,8 @@ class Live:
 
     names: tuple[str, ...]
     types: dict[str, str]
+    previews: dict[str, str] = field(default_factory=dict)
+    """name -> what a person sees of it (see `preview`)"""
     inline: bytes | None = None
     """the whole stream, where it is short"""
     stream: list[Piece] = field(default_factory=list)

@@ -365,6 +365,7 @@ def _known(manifest: Component, digest: str) -> Live:
     return Live(
         manifest.names,
         dict(manifest.types),
+        dict(manifest.previews),
         manifest.inline,
         views=manifest.views,
         refs=frozenset(manifest.refs),

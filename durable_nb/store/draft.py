@@ -16,6 +16,8 @@ class PendingComponent:
 
     names: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """as in `Component`"""
     python: str = ""
     inline: bytes | None = None
     """the whole stream, where the caller has it as bytes"""
@@ -49,6 +51,7 @@ class PendingComponent:
         return Component(
             names=self.names,
             types=self.types,
+            previews=self.previews,
             python=self.python,
             inline=inline,
             stream=() if inline is not None else _addresses(self.stream),

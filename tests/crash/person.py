@@ -127,8 +127,8 @@ class _Person:
         config.InteractiveShell.xmode = "Minimal"
         self.shell = InteractiveShell.instance(config=config)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        while not self.press(-1, LOAD):
-            self.tell("interrupted", "s-load")
+        if not self.press(-1, LOAD) and not self.press(-1, LOAD):
+            self.die("the extension cannot be loaded")  # IPython's own magic is gone
         if self.life.guest != "opens":
             self.run_all()
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to interrupt
