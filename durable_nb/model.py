@@ -266,6 +266,8 @@ class RecoveryResult:
     """the node or cell that was running when the kernel died"""
     passed_over: tuple[str, ...] = ()
     """newer checkpoints that did not hold, with the reason"""
+    left: tuple[str, ...] = ()
+    """cells and nodes whose visible output belongs to the branch that was left"""
     saved_seconds: float = 0.0
     """run time of the cells that need not be run again"""
     age: float = 0.0

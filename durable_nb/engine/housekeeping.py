@@ -19,6 +19,17 @@ def pin(keeper: Keeper, version: int, *, pinned: bool) -> None:
     keeper.note("pin", {"pin" if pinned else "unpin": [version]})
 
 
+def describe(keeper: Keeper, recovery: Recovery, version: int, text: str) -> None:
+    """Give a checkpoint another description.
+
+    Raises:
+        NotFoundError: there is no such checkpoint.
+    """
+    if version not in recovery.history().checkpoints():
+        raise NotFoundError(f"no checkpoint v{version}")
+    keeper.note("describe", {"describe": {str(version): text}})
+
+
 def delete(keeper: Keeper, recovery: Recovery, version: int, *, force: bool) -> None:
     """Remove a checkpoint; its bytes go with the next collection.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from durable_nb.engine import memory, resume
@@ -99,6 +100,8 @@ class Recovery:
         before = keeper.version
         result = self.go(history, points, only=names, kind="rollback", body={"from": before}, in_place=True)
         self._before, self._moved = before, True
+        if only is None and result.version is not None and history.execution == keeper.execution:
+            result = replace(result, left=resume.left_behind(history, before, result.version))
         return result
 
     def undo(self) -> RecoveryResult:

@@ -95,6 +95,26 @@ def lineage(history: History, version: int | None) -> list[Record]:
     return found[::-1]
 
 
+def left_behind(history: History, before: int | None, after: int) -> tuple[str, ...]:
+    """Cells and nodes whose visible output belongs to the branch that was left, oldest first.
+
+    Args:
+        history: of the execution.
+        before: the version that was live.
+        after: the version that is live now.
+    """
+    kept = {record.number for record in lineage(history, after)}
+    done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
+    names = [
+        str(record.body["attempt"]["label"])
+        for record in lineage(history, before)
+        if record.number not in kept
+        and record.body.get("attempt")
+        and record.body["attempt"]["status"] in done
+    ]
+    return tuple(dict.fromkeys(names))
+
+
 def recorded_cells(history: History, version: int | None, failed: Collection[str] = ()) -> list[RecordedCell]:
     """The finished cells that led to a version, in the order in which they ran.
 

@@ -586,6 +586,10 @@ class Session:
         """Pin a checkpoint, or unpin it."""
         housekeeping.pin(self.keeper, version, pinned=pinned)
 
+    def describe(self, version: int, text: str) -> None:
+        """Give a checkpoint another description (see `housekeeping.describe`)."""
+        housekeeping.describe(self.keeper, self.recovery, version, text)
+
     def delete(self, version: int, *, force: bool = False) -> None:
         """Remove a checkpoint (see `housekeeping.delete`)."""
         housekeeping.delete(self.keeper, self.recovery, version, force=force)

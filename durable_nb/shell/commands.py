@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import failure, housekeeping
+from durable_nb.engine import failure, housekeeping, overview
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
@@ -68,12 +68,7 @@ def _first_line(extension: Extension, record: Record, label: str) -> str:
     digest = record.body.get("cell")
     if record.body["attempt"]["node"] or not digest:
         return label
-    try:
-        source = json.loads(extension.session.repository.cell(digest))["source"]
-    except (DurableError, OSError):
-        return label
-    lines = (line.strip() for line in source.splitlines())
-    return next((line[:60] for line in lines if line and not line.startswith("#")), label)
+    return overview.source_line(extension.session, digest) or label
 
 
 def _list(extension: Extension, _args: list[str]) -> render.Rendered:

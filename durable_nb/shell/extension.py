@@ -368,9 +368,18 @@ class Extension:
             setup,
             options,
             getattr(info, "cell_id", None) if raw == info.raw_cell else None,
-            self.shell.execution_count,
+            self._count(),
             guardable,
         )
+
+    def _count(self) -> int:
+        """The number that the front end shows beside the cell that is about to run.
+
+        Some versions of IPython count on before they tell of a cell, others after it ran.
+        """
+        history = self.shell.history_manager
+        counted = int(self.shell.execution_count)
+        return counted if history is None else min(counted, len(history.input_hist_parsed))
 
     def after_cell(self, result: Any) -> None:
         """`post_run_cell`: keep what the cell did. Never raises."""

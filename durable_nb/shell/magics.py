@@ -172,6 +172,7 @@ class _Magics(Magics):
     @argument("--force", action="store_true", help="remove it although it is pinned")
     @argument("--pin", metavar="ID", help="never remove this one by itself")
     @argument("--unpin", metavar="ID", help="take the pin out")
+    @argument("--describe", metavar="ID", help="give this one the description")
     @line_magic("checkpoint")
     def checkpoint(self, line: str) -> None:
         """Keep every variable now: safe from power loss when it returns, and pinned."""
@@ -180,6 +181,10 @@ class _Magics(Magics):
         if args.list:
             points = session.history().checkpoints().values()
             self._show(render.checkpoints(points, session.version))
+        elif args.describe:
+            version = session.resolve(args.describe)
+            session.describe(version, " ".join(args.description).strip("\"'"))
+            print(f"durable_nb: described v{version}")
         elif args.delete or args.pin or args.unpin:
             version = session.resolve(args.delete or args.pin or args.unpin)
             if args.delete:

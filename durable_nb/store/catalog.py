@@ -279,7 +279,7 @@ def _seen(known: Any, history: History) -> int | None:
     entry = history.entry(number) if number else None
     if number and (entry is None or entry.record.digest != digest):
         return None
-    marks = ("pin", "unpin", "retire", "forget")
+    marks = ("pin", "unpin", "retire", "forget", "describe")
     return None if any(mark in r.body for r in history.since(number) for mark in marks) else int(number)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_nb.model import Checkpoint, Record
 
-_MARKS = ("pin", "unpin", "retire", "forget")
+_MARKS = ("pin", "unpin", "retire", "forget", "describe")
 _COLUMNS = ("version", "parent", "time", "kind", "node", "description", "pinned", "retired")
 
 
@@ -75,13 +75,17 @@ def checkpoints(outlines: Iterable[Outline]) -> dict[int, Checkpoint]:
     points: dict[int, Checkpoint] = {}
     pinned: dict[int, bool] = {}
     retired: set[int] = set()
+    described: dict[int, str] = {}
     for outline in outlines:
         points.update((point.version, point) for point in outline.points)
         for mark in outline.marks:
             pinned |= dict.fromkeys(mark.get("pin", ()), True) | dict.fromkeys(mark.get("unpin", ()), False)
             retired.update(mark.get("retire", ()))
-    for version in (pinned.keys() | retired) & points.keys():
+            described |= {int(version): text for version, text in mark.get("describe", {}).items()}
+    for version in (pinned.keys() | retired | described.keys()) & points.keys():
         point = points[version]
+        if version in described:
+            point = replace(point, description=described[version])
         points[version] = replace(point, pinned=pinned.get(version, point.pinned), retired=version in retired)
     return points
 

@@ -49,6 +49,7 @@ _BODY: _Shape = {
     "unpin": list,
     "retire": list,
     "forget": dict,
+    "describe": dict,
     "attempt": (dict, NoneType),
     "status": str,
 }
@@ -76,6 +77,7 @@ def check_record(raw: Mapping[str, Any], *, signed: bool) -> None:
     for marks in ("pin", "unpin", "retire"):
         _check_items(body.get(marks, []), int)
     _check_items(body.get("packs", []), str)
+    _check_items([s for pair in body.get("describe", {}).items() for s in pair], str)
     forget = body.get("forget", {})
     for names in forget.values():
         _check_items(names, str)

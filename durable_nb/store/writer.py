@@ -49,6 +49,8 @@ class _Batch:
     new: dict[str, Bytes] = field(default_factory=dict)
     relied: set[str] = field(default_factory=set)
     packs: list[str] = field(default_factory=list)
+    stored: int = 0
+    """bytes of the packs"""
 
     def add(self, data: Bytes) -> str:
         digest = digest_of(data)
@@ -239,7 +241,7 @@ class Writer:
             self._rely_on_state(state, batch)
         self._store(batch)
         if batch.packs:
-            body["packs"] = batch.packs
+            body["packs"], body["stored"] = batch.packs, batch.stored
         record = self._publish(draft.kind, body)
         self._check_fence()
         self._check_compacted(record.number)
@@ -347,6 +349,7 @@ class Writer:
             self._packs.add(pack)
             self._unsynced[pack.key] = None
             batch.packs.append(pack.key)
+            batch.stored += len(pack.data)
 
     def _publish(self, kind: str, body: Mapping[str, Any]) -> Record:
         number = self.number + 1

@@ -142,6 +142,8 @@ def recovery(result: RecoveryResult) -> Rendered:
     body += [("was not kept", f"{name}: {why}") for name, why in result.unsaved.items()]
     body += [("not loaded", f"{name}: {why}") for name, why in result.failed.items()]
     body += [("passed over", why) for why in result.passed_over]
+    if result.left:
+        body.append(("output above of", f"{listed(result.left)} belongs to what was left"))
     if result.lost:
         body.append(("lost", f"`{result.lost}` was running when the kernel died"))
     if result.saved_seconds >= 0.05 and not result.planned:

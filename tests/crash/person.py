@@ -126,12 +126,10 @@ class _Person:
         config.HistoryManager.enabled = False
         config.InteractiveShell.xmode = "Minimal"
         self.shell = InteractiveShell.instance(config=config)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         if not self.press(-1, LOAD) and not self.press(-1, LOAD):
             self.die("the extension cannot be loaded")  # IPython's own magic is gone
         if self.life.guest != "opens":
             self.run_all()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to interrupt
             self.pipe.send(("ended", (eval(VALUES, self.shell.user_ns), self._applied())))
         if self.life.guest == "runs":
             self.leave()
@@ -147,12 +145,15 @@ class _Person:
         """Run a cell; False where it was interrupted so early that nobody knows what it did."""
         self.error: BaseException | None = None
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             self.steps.enter(phase)
             result = run(self.shell, source, cell_id=f"cell-{phase}")
         except KeyboardInterrupt:
             if phase >= 0:
                 self.die("interrupted outside of a cell")
             return False
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a kernel does between requests
         self.error = result.error_before_exec or result.error_in_exec
         return self.error is None
 
