@@ -173,10 +173,14 @@ class Keeper:
         self._deleted.clear()
         self.unseen = "it is the first checkpoint"
 
-    def drain(self, *, safe: bool = False) -> None:
-        """Wait until nothing is on its way to the disk, and take back what failed to get there."""
+    def wait(self, *, safe: bool = False) -> None:
+        """Wait until nothing is on its way to the disk; from any thread."""
         if self._saver is not None:
             self._saver.drain(safe=safe)
+
+    def drain(self, *, safe: bool = False) -> None:
+        """Wait until nothing is on its way to the disk, and take back what failed to get there."""
+        self.wait(safe=safe)
         if self._failed:
             self._failed.clear()
             self._look_again("the save before failed")

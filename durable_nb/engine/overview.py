@@ -116,7 +116,7 @@ def of(session: Session) -> Overview:
         summary=summary,
         version=session.version,
         durability=durability,
-        live=sum(live.size for live in set(keeper.capture.live.values())),
+        live=sum(live.size for live in set(dict(keeper.capture.live).values())),
         stored=session.repository.bytes_stored(),
         entries=found,
     )
@@ -193,9 +193,9 @@ def changes(session: Session, version: int) -> list[Change]:
         DurableError: the checkpoint cannot be read.
     """
     keeper = session.keeper
-    keeper.drain()
+    keeper.wait()
     target = targets.open_target(session.repository, session.history(), version)
-    live = keeper.capture.live
+    live = dict(keeper.capture.live)  # a cell may be running in another thread
     todo = restore.plan(target.state, target.manifests, keeper.capture)
     found = []
     for name in sorted({*target.state, *live}):

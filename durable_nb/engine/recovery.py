@@ -40,12 +40,12 @@ class Recovery:
         self._before, self._moved, self.offered = None, False, None
 
     def history(self) -> History:
-        """The log of this execution; before it has begun, of the one that it follows.
+        """The log of this execution; before it has begun, of the one that it follows. From any thread.
 
         Raises:
             NotFoundError: there is neither.
         """
-        self.keeper.drain()
+        self.keeper.wait()
         chosen = self.keeper.execution if self.keeper.begun else self.keeper.parent
         if chosen is None:
             raise NotFoundError("nothing was kept of this notebook yet")

@@ -431,9 +431,9 @@ class Session:
         return self.keeper.nodes.finished()
 
     def summary(self) -> progress.Summary:
-        """How far the notebook is."""
+        """How far the notebook is; from any thread."""
         keeper = self.keeper
-        keeper.drain()
+        keeper.wait()
         sources = self._sources()
         status = ExecutionStatus.PAUSED if keeper.nodes.paused else ExecutionStatus.RUNNING
         updated = keeper.repository.history(keeper.execution).updated if keeper.begun else time.time()

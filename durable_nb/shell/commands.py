@@ -15,12 +15,23 @@ from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
 from durable_nb.shell import directive, whereami
-from durable_nb.ui import render
+from durable_nb.ui import render, screen
 
 if TYPE_CHECKING:
     from durable_nb.shell.extension import Extension
 
 Command = Callable[["Extension", list[str]], render.Rendered | None]
+
+
+def _screen(extension: Extension, _args: list[str]) -> render.Rendered | None:
+    session = extension.session
+    found = overview.of(session)
+    labels = [overview.first_line(session, entry) for entry in found.entries[: screen.SHOWN]]
+    static = screen.static(found, labels, steer=True)
+    if whereami.kernel_kind(extension.shell) != "kernel":
+        return static
+    extension.show_dashboard(static)
+    return None
 
 
 def _status(extension: Extension, _args: list[str]) -> render.Rendered:
@@ -346,6 +357,7 @@ def _agreed(extension: Extension, args: list[str], question: str) -> bool:
 
 
 COMMANDS: Mapping[str, Command] = {
+    "": _screen,
     "status": _status,
     "nodes": _nodes,
     "log": _log,

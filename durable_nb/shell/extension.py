@@ -8,10 +8,12 @@ import atexit
 import operator
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 from IPython.core.interactiveshell import InteractiveShell
@@ -30,7 +32,10 @@ from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
-from durable_nb.ui import render
+from durable_nb.ui import render, screen
+
+if TYPE_CHECKING:
+    from durable_nb.ui.dashboard import Dashboard
 
 _OWN = re.compile(
     r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|In|Out|get_ipython|exit|quit"
@@ -129,6 +134,11 @@ class Extension:
         self.overrides: dict[str, Any] = {}
         self._gate = _Gate(self)
         self._info: Any = None
+        self._dashboard: Dashboard | None = None
+        self._running: Any = None
+        """the cell that runs, recorded or not"""
+        self._turn = threading.RLock()
+        """held while a cell begins, and while a click moves the state"""
         self._nested_failure = False
         self._loading: str | None = None
         self._untold: list[Callable[[], None]] = []
@@ -295,6 +305,7 @@ class Extension:
         self.arrival = Arrival()
         self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
+            self._running = info
             self.session.note_unseen("a cell that is not recorded ran")
             return
         self._info, self._nested_failure, self._loading = info, False, None
@@ -302,6 +313,8 @@ class Extension:
         for show in untold:
             show()
         try:
+            with self._turn:
+                self._running = info
             raw = info.raw_cell
             tree = _parsed(info.transformed_cell or self.shell.transform_cell(raw))
             asked = directive.resumes(tree) if tree is not None else None
@@ -383,13 +396,15 @@ class Extension:
 
     def after_cell(self, result: Any) -> None:
         """`post_run_cell`: keep what the cell did. Never raises."""
+        if result is None or self._running is None or self._is_same(result.info, self._running):
+            self._running = None
         try:
             if result is not None and self._loading is not None and self._info is None:
                 self._loaded_by(result)
                 return
             if self._info is None:
                 return
-            if result is not None and not self._is_ours(result.info):
+            if result is not None and not self._is_same(result.info, self._info):
                 self._nested_failure |= not result.success
                 return
             outputs = self.recorder.stop()
@@ -406,9 +421,20 @@ class Extension:
             self.session.note_unseen("a save failed")
             self._warn("this cell's result is not kept", error)
 
-    def _is_ours(self, info: Any) -> bool:
-        """Whether it is the cell that arrived: after an early interrupt IPython has another object for it."""
-        return info is self._info or info.raw_cell == self._info.raw_cell
+    def _is_same(self, info: Any, other: Any) -> bool:
+        """Whether both are one cell: after an early interrupt IPython has another object for it."""
+        return info is other or bool(info.raw_cell == other.raw_cell)
+
+    def steer(self, act: Callable[[], render.Rendered]) -> render.Rendered:
+        """Do what a click asks for. It may come on any thread, in the middle of a cell as well.
+
+        Raises:
+            RefusedError: a cell is running.
+        """
+        with self._turn:
+            if self._running is not None:
+                raise RefusedError("a cell is running, so nothing was changed: click again when it has ended")
+            return act()
 
     def _loaded_by(self, result: Any) -> None:
         """The cell that loads the extension counts as the first one of the notebook."""
@@ -438,6 +464,17 @@ class Extension:
     def _warn(self, what: str, error: Exception) -> None:
         text = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
         self.say(f"durable_nb: {what}: {text}")
+
+    def show_dashboard(self, static: render.Rendered) -> None:
+        """Show the dashboard, and beside it a line that is still there when the kernel is gone."""
+        from durable_nb.ui.dashboard import Dashboard
+
+        if self._dashboard is not None:
+            self._dashboard.close()
+        self._dashboard = Dashboard(self.session, self.steer)
+        bundle = {**self._dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
+        self.shell.display_pub.publish(bundle, {})
+        self.show(screen.when(render.moment(time.time())))
 
     def show(self, rendered: render.Rendered) -> None:
         """Show a report: as HTML where a front end can, as text elsewhere."""

@@ -244,9 +244,9 @@ class _Magics(Magics):
     @no_var_expand
     @line_magic("durable")
     def durable(self, line: str) -> None:
-        """%durable [COMMAND]: status, and whatever else there is to say or do.
+        """%durable [COMMAND]: see the notebook's history and steer by it; with a command, one thing of it.
 
-        status            what is kept, and where (also without a command)
+        status            what is kept, and where
         nodes             how far every node is, and which are stale
         log               every attempt at a node or cell
         list              every execution in this store
@@ -277,7 +277,7 @@ class _Magics(Magics):
             words = line.split(None, 1) if line.split(None, 1)[:1] == ["set"] else shlex.split(line)
         except ValueError as error:
             raise UsageError(f"%durable {line}: {error}") from None
-        name, *rest = words or ["status"]
+        name, *rest = words or [""]
         run = commands.COMMANDS.get(name)
         if run is None:
             near = difflib.get_close_matches(name, commands.COMMANDS, 1)

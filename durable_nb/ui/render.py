@@ -12,11 +12,7 @@ from typing import Any
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
-
-_MARKS = {
-    "COMPLETED": "✓", "REUSED": "↺", "FAILED": "✗", "INTERRUPTED": "‖", "LOST": "?", "STARTED": "…",
-    "RUNNING": "…", "RECOVERING": "↺", "PAUSED": "‖", "RETRY_WAIT": "↻", "SKIPPED": "»", "QUARANTINED": "⊘",
-}  # fmt: skip
+from durable_nb.ui.style import shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +27,6 @@ class Rendered:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": self.text, "text/html": self.html}
-
-
-def mark(status: str) -> str:
-    """A state by its shape, for those who do not see the colour."""
-    return _MARKS.get(status, "·")
 
 
 def span(seconds: float) -> str:
@@ -143,7 +134,7 @@ def recovery(result: RecoveryResult) -> Rendered:
     body += [("not loaded", f"{name}: {why}") for name, why in result.failed.items()]
     body += [("passed over", why) for why in result.passed_over]
     if result.left:
-        body.append(("output above of", f"{listed(result.left)} belongs to what was left"))
+        body.append(("shown, but left", f"the output of {listed(result.left)} is of the branch that was left"))
     if result.lost:
         body.append(("lost", f"`{result.lost}` was running when the kernel died"))
     if result.saved_seconds >= 0.05 and not result.planned:
@@ -157,7 +148,7 @@ def checkpoints(points: Iterable[Checkpoint], current: int | None = None) -> Ren
         (
             ("→ " if c.version == current else "  ") + f"v{c.version}",
             c.digest[:8],
-            c.kind + (" 📌" if c.pinned else ""),
+            c.kind + (" ⚑" if c.pinned else ""),
             c.node or "",
             moment(c.time),
             f"v{c.parent}" if c.parent else "",
@@ -176,7 +167,7 @@ def attempts(rows: Iterable[Mapping[str, Any]]) -> Rendered:
         ("", "cell", "status", "took", "version"),
         [
             (
-                mark(r["status"]),
+                shape(r["status"]),
                 f"{r['node'] or r['label']}",
                 r["status"],
                 span(r["seconds"]) if r["seconds"] else "",
@@ -247,7 +238,7 @@ def so_far(found: Summary) -> str:
 
 def _row(node: Node) -> tuple[str, ...]:
     return (
-        mark(node.status or ""),
+        shape(node.status or ""),
         node.name,
         str(node.status or "to do"),
         str(node.tries or ""),
@@ -264,7 +255,7 @@ def executions(found: Iterable[Execution]) -> Rendered:
             (
                 e.id,
                 (e.notebook or "(unknown)").rpartition("/")[2],
-                f"{mark(e.status)} {e.status}",
+                f"{shape(e.status)} {e.status}",
                 f"{e.owner.user}, process {e.owner.pid}, {e.liveness}" if e.owner else "",
                 moment(e.updated),
                 f"v{e.head}" if e.head else "",

@@ -1,0 +1,42 @@
+"""How the views look: one palette for light and dark, and a colour and a shape for every state."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+Tone = Literal["good", "bad", "care", "busy", "calm"]
+
+_TONES: dict[str, Tone] = {
+    "COMPLETED": "good", "REUSED": "good", "SKIPPED": "calm", "FAILED": "bad", "LOST": "bad",
+    "QUARANTINED": "bad", "INTERRUPTED": "care", "RETRY_WAIT": "care", "PAUSED": "care", "STARTED": "busy",
+    "RUNNING": "busy", "RECOVERING": "busy", "changed": "care", "added": "good", "removed": "bad",
+}  # fmt: skip
+
+_SHAPES = {
+    "COMPLETED": "✓", "REUSED": "↺", "FAILED": "✗", "INTERRUPTED": "‖", "LOST": "?", "STARTED": "…",
+    "RUNNING": "…", "RECOVERING": "↺", "PAUSED": "‖", "RETRY_WAIT": "↻", "SKIPPED": "»", "QUARANTINED": "⊘",
+    "manual": "◆", "safety": "◇", "recovery": "↥", "rollback": "↶", "recompute": "↻", "changed": "~",
+    "added": "+", "removed": "−", "unchanged": "=",
+}  # fmt: skip
+
+
+@cache
+def css(name: str) -> str:
+    """A style sheet of this folder, without what only people need."""
+    text = resources.files(__package__).joinpath(f"{name}.css").read_text("utf-8")
+    return " ".join(_COMMENT.sub("", text).split())
+
+
+def tone(status: str) -> Tone:
+    """A state by its colour."""
+    return _TONES.get(status, "calm")
+
+
+def shape(status: str) -> str:
+    """A state by its shape, for those who do not see the colour."""
+    return _SHAPES.get(status, "·")
