@@ -309,8 +309,8 @@ def test_every_command_answers(notebook: Notebook, said: Said) -> None:
     notebook.run("x = [1]", "%%node load\ny = 2", "%checkpoint mine")
     version = manual().version
     expected = {
-        "": ["notebook.ipynb", ".durable", "load"],
-        "status": ["notebook.ipynb", "checkpoint", "load"],
+        "": ["notebook.ipynb", "safe", "load", "x = [1]", "mine"],
+        "status": ["notebook.ipynb", ".durable", "checkpoint", "load"],
         "log": ["load", "x = [1]", "COMPLETED"],
         "list": [notebook.execution],
         f"show v{version}": ["x", "y", "list"],

@@ -183,6 +183,7 @@ class Attempts:
             names, why = keeper.policy.touched(attempt.access, keeper.capture, seconds, all_because=because)
             shot = take(names, keeper.policy.limit(automatic=cell.node is None))
             record = self._body(attempt, status, seconds, shot, why)
+            record["size"] = sum(live.size for live in shot.changed)
             if error is not None:
                 record["error"] = type(error).__name__
             if again_at is not None:

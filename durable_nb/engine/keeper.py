@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from durable_nb.config import Settings
 from durable_nb.engine import memory
+from durable_nb.engine.death import OOM_KILLS
 from durable_nb.engine.nodes import Nodes
 from durable_nb.engine.policy import Policy
 from durable_nb.engine.saver import Saver, Ticket
@@ -24,7 +25,7 @@ from durable_nb.state.pickling import Namespace
 from durable_nb.state.pool import Pool, default_limit
 from durable_nb.store.draft import Draft, PendingComponent
 from durable_nb.store.log import History
-from durable_nb.store.owner import current_owner
+from durable_nb.store.owner import current_owner, oom_kills
 from durable_nb.store.repository import Repository
 from durable_nb.store.writer import Writer
 
@@ -109,7 +110,7 @@ class Keeper:
     def begin(self) -> Writer:
         """The writer; the first call begins the execution."""
         if self.writer is None:
-            meta = {"folder": str(Path.cwd())}
+            meta = {"folder": str(Path.cwd()), OOM_KILLS: oom_kills()}
             notebook = str(self.notebook) if self.notebook else None
             with uninterrupted():  # once it is published, it cannot be begun again
                 self._write_with(
@@ -126,7 +127,8 @@ class Keeper:
         Raises:
             FencedError: another kernel was faster.
         """
-        self._write_with(self.repository.take_over(execution, current_owner()))
+        meta = {OOM_KILLS: oom_kills()}
+        self._write_with(self.repository.take_over(execution, current_owner(), meta=meta))
         self.execution = execution
         history = self.repository.history(execution)
         self.nodes = Nodes(history.records)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from durable_nb.engine import lifecycle, resume
+from durable_nb.engine import death, lifecycle, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.attempts import Attempts
+from durable_nb.engine.death import Death
 from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.recovery import Recovery
@@ -34,6 +35,8 @@ class Opening:
     catch_up: resume.CatchUp | None = None
     offered: bool = False
     """the variables were not brought back unasked: `catch_up` begins when the user does that"""
+    death: Death | None = None
+    """of the kernel that lost it"""
     recovered: bool = False
     """whether this kernel continues an execution that was lost"""
 
@@ -118,6 +121,8 @@ class Past:
     def _take_up(self, lost: Execution, opening: Opening, bound: set[str]) -> None:
         lifecycle.move(lifecycle.EXECUTION_MOVES, ExecutionStatus.INTERRUPTED, ExecutionStatus.RECOVERING)
         try:
+            before = self.keeper.repository.history(lost.id)
+            opening.death = death.of(before, lost.owner, targets.lost_attempt(before, before.epoch))
             history = self.keeper.own(lost.id)
             opening.recovered = True
             self._bring_back(history, opening, bound)

@@ -29,10 +29,11 @@ from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
 from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
+from durable_nb.shell.progress import NodeProgress
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
-from durable_nb.ui import render, screen
+from durable_nb.ui import card, render, screen
 
 if TYPE_CHECKING:
     from durable_nb.ui.dashboard import Dashboard
@@ -135,6 +136,7 @@ class Extension:
         self._gate = _Gate(self)
         self._info: Any = None
         self._dashboard: Dashboard | None = None
+        self._progress: NodeProgress | None = None
         self._running: Any = None
         """the cell that runs, recorded or not"""
         self._turn = threading.RLock()
@@ -165,7 +167,10 @@ class Extension:
         for note in opening.notes:
             self._tell(partial(print, f"durable_nb: {note}"))
         if opening.result is not None:
-            self._tell(partial(self.show, render.recovery(opening.result)))
+            nodes = self.session.keeper.nodes
+            held = [n.name for n in nodes.by_name.values() if n.status is NodeStatus.QUARANTINED]
+            finished = [name for name in nodes.by_name if nodes[name].finished]
+            self._tell(partial(self.show, card.recovered(opening.result, opening.death, finished, held)))
 
     def _tell(self, show: Callable[[], None]) -> None:
         """Show what loading has to say; loaded at a kernel's start, before any cell, with the first cell."""
@@ -302,7 +307,7 @@ class Extension:
         """`pre_run_cell`: decide what becomes of the cell. Never raises."""
         if self._info is not None:
             return  # a cell inside a cell, as `%%capture` runs it
-        self.arrival = Arrival()
+        self.arrival, self._progress = Arrival(), None
         self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
             self._running = info
@@ -327,6 +332,7 @@ class Extension:
             cell = self._cell(info, raw, tree)
             self.arrival = self._refused(raw) or self.session.arrive(cell, resumed=resumed is not None)
             self._gate.replacement = tree if resumed is not None else None
+            self._progress = self._follow(cell)
             for note in self.arrival.notes:
                 print(note)
         except KeyboardInterrupt:
@@ -346,6 +352,18 @@ class Extension:
         )
         if not self.arrival.put_back:
             self.recorder.start()
+
+    def _follow(self, cell: Cell) -> NodeProgress | None:
+        """Show how a node is going, where there is a front end that can."""
+        wanted = cell.options is not None and self.session.settings.progress_tracking
+        if not wanted or self.arrival.error is not None or whereami.kernel_kind(self.shell) != "kernel":
+            return None
+        progress = NodeProgress(self.shell, self.recorder, self.session, cell)
+        if self.arrival.put_back:
+            progress.put_back()
+            return None
+        progress.begin()
+        return progress
 
     def _is_node(self, info: Any) -> bool:
         """Whether the directive line is there to raise what refuses the cell."""
@@ -398,6 +416,7 @@ class Extension:
         """`post_run_cell`: keep what the cell did. Never raises."""
         if result is None or self._running is None or self._is_same(result.info, self._running):
             self._running = None
+        progress = self._progress
         try:
             if result is not None and self._loading is not None and self._info is None:
                 self._loaded_by(result)
@@ -411,7 +430,10 @@ class Extension:
             self._info = None
             if self.arrival.put_back or self.arrival.error is not None:
                 return
-            self.session.finish(self._status(result), outputs, _error(result))
+            status, error = self._status(result), _error(result)
+            ticket = self.session.finish(status, outputs, error)
+            if progress is not None:
+                progress.end(ticket, status, error)
         except KeyboardInterrupt:
             self._info = None
             self.session.note_unseen("a save was interrupted")
@@ -420,6 +442,9 @@ class Extension:
             self._info = None
             self.session.note_unseen("a save failed")
             self._warn("this cell's result is not kept", error)
+        finally:
+            if progress is not None and self._info is None:
+                progress.stop()
 
     def _is_same(self, info: Any, other: Any) -> bool:
         """Whether both are one cell: after an early interrupt IPython has another object for it."""

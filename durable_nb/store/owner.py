@@ -125,3 +125,15 @@ def _pid_namespace() -> str:
         return str((_PROC / "self/ns/pid").readlink())
     except OSError:
         return ""
+
+
+def oom_kills() -> int | None:
+    """Processes that the system has killed here for lack of memory so far; None: it does not say."""
+    group = Path("/sys/fs/cgroup/memory.events")
+    for file in (group, _PROC / "vmstat"):
+        with contextlib.suppress(OSError, ValueError):
+            for line in file.read_text().splitlines():
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+    return None

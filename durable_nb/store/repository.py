@@ -152,13 +152,24 @@ class Repository:
         epoch = self._files.open_epoch(execution, 1, owner, time.time(), origin)
         return self._writer(None, epoch, execution)
 
-    def take_over(self, execution: str, owner: Owner, *, notebook: str | None = None) -> Writer:
+    def take_over(
+        self,
+        execution: str,
+        owner: Owner,
+        *,
+        notebook: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> Writer:
         """Own an execution from now on: its former owner, if it still runs, is refused at its next commit.
 
         Raises FencedError if somebody else took it over at the same moment.
         """
         before = self.history(execution)
-        origin = {"notebook": notebook or before.notebook, "parent": before.parent, "meta": dict(before.meta)}
+        origin = {
+            "notebook": notebook or before.notebook,
+            "parent": before.parent,
+            "meta": {**before.meta, **(meta or {})},
+        }
         try:
             epoch = self._files.open_epoch(execution, before.epoch + 1, owner, time.time(), origin)
         except ObjectExistsError:

@@ -134,7 +134,9 @@ def recovery(result: RecoveryResult) -> Rendered:
     body += [("not loaded", f"{name}: {why}") for name, why in result.failed.items()]
     body += [("passed over", why) for why in result.passed_over]
     if result.left:
-        body.append(("shown, but left", f"the output of {listed(result.left)} is of the branch that was left"))
+        body.append(
+            ("shown, but left", f"the output of {listed(result.left)} is of the branch that was left")
+        )
     if result.lost:
         body.append(("lost", f"`{result.lost}` was running when the kernel died"))
     if result.saved_seconds >= 0.05 and not result.planned:
