@@ -180,7 +180,7 @@ def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, 
         while (parent := parents[chain[-1]]) is not None and parent in parents and parent not in lanes:
             chain.append(parent)
         foot = parents[chain[-1]] or 0
-        lane = next(n for n in range(1, len(taken) + 2) if taken.get(n, version + 1) > version)
+        lane = next(n for n in range(1, len(taken) + 2) if taken.get(n, version) >= version)
         taken[lane] = foot
         lanes.update(dict.fromkeys(chain, lane))
     return lanes
