@@ -115,8 +115,6 @@ class NodeProgress:
                 return
             first, self._shown = self._shown is None, rendered.text
             publish: Any = self._shell.display_pub.publish
+            bundle, place = rendered._repr_mimebundle_(), {"display_id": self._display}
             with self._recorder.unrecorded():
-                publish(
-                    rendered._repr_mimebundle_(), {"durable_nb": "progress"}, transient={"display_id": self._display},
-                    update=not first,
-                )  # fmt: skip
+                publish(bundle, {"durable_nb": "progress"}, transient=place, update=not first)

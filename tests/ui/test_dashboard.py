@@ -102,7 +102,7 @@ def test_only_the_chosen_variables_go_back(notebook: Notebook, page: Page) -> No
     assert (notebook["b"], notebook["c"]) == (0, 2)
 
 
-def test_pins_and_descriptions(notebook: Notebook, page: Page) -> None:
+def test_pins_and_descriptions(page: Page) -> None:
     page.choose("load")
     page.press("Pin")
     assert "⚑" in next(row for row in page.rows() if "load" in row)
