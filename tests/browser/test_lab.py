@@ -1,0 +1,132 @@
+"""The extension in a real JupyterLab and Notebook 7, used as a person does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from durable_nb.testing import until_running
+
+if TYPE_CHECKING:
+    from .lab import Lab
+
+LOAD = "%load_ext durable_nb"
+
+HELPERS = """\
+import pathlib, time
+def note(what):
+    with open("ran.txt", "a") as log:
+        log.write(what + "\\n")
+def wait():
+    pathlib.Path("running").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+"""
+
+NODES = [
+    LOAD,
+    HELPERS,
+    "%%node load\nnote('load')\nrows = [1, 2, 3]\nprint(len(rows), 'rows')",
+    "%%node clean\nnote('clean')\nkept = [row for row in rows if row > 1]\nkept",
+    "%%node count\nnote('count')\ncounts = {'kept': len(kept)}\ncounts",
+    "%%node train\nnote('train')\nkept.append('half')\nwait()\nmodel = counts['kept'] * 10\nmodel",
+    "rows, kept, counts, model",
+]
+TRAIN = 5
+
+
+def ran(folder: Path) -> list[str]:
+    return (folder / "ran.txt").read_text().split()
+
+
+@pytest.mark.parametrize("ui", ["lab", "notebook"])
+def test_run_all_after_a_kill_puts_finished_nodes_back(lab: Lab, ui: Literal["lab", "notebook"]) -> None:
+    lab.new(NODES, ui=ui)
+    lab.run_all(wait=False)
+    until_running(lab.folder / "running")
+    old = lab.kill_kernel()
+    lab.until_dialog("appears to have died")
+    lab.until_new_kernel(old)
+    lab.answer("Ok")
+    assert lab.prompts()[TRAIN:] == ["[ ]:", "[ ]:"]
+    assert lab.cell(3).text() == "[2, 3]"
+
+    (lab.folder / "go").touch()
+    lab.run_all()
+    assert ran(lab.folder) == ["load", "clean", "count", "train", "train"]
+    assert "brought back" in lab.cell(0).text()
+    assert "`train` was running when the kernel died" in lab.cell(0).text()
+    shown = [lab.cell(number).text() for number in range(2, 7)]
+    assert shown == ["3 rows", "[2, 3]", "{'kept': 2}", "20", "([1, 2, 3], [2, 3, 'half'], {'kept': 2}, 20)"]
+    assert lab.prompts() == [f"[{number}]:" for number in range(1, 8)]
+
+
+def test_a_node_that_was_interrupted_runs_when_it_is_pressed_again(lab: Lab) -> None:
+    lab.new(NODES)
+    lab.run_all(wait=False)
+    until_running(lab.folder / "running")
+    lab.interrupt()
+    lab.cell(TRAIN).wait_text("KeyboardInterrupt")
+    lab.until_idle()
+    assert lab.prompts()[TRAIN:] == ["[6]:", "[ ]:"]
+
+    (lab.folder / "go").touch()
+    lab.cell(TRAIN).run()
+    assert lab.cell(TRAIN).text() == "20"
+    lab.cell(TRAIN + 1).run()
+    print(lab.cell(TRAIN + 1).text())
+    assert ran(lab.folder) == ["load", "clean", "count", "train", "train"]
+
+
+def test_the_report_of_a_recovery_is_still_there_after_a_restart_and_a_reload(lab: Lab) -> None:
+    lab.new([LOAD, "%%node one --sync\nx = [1]\nx", "%durable log"])
+    lab.run_all()
+    old = lab.kill_kernel()
+    lab.until_new_kernel(old)
+    lab.answer("Ok")
+    lab.cell(0).run()
+    report = lab.cell(0).wait_text("brought back")
+    lab.cell(2).run()
+    log = lab.cell(2).text()
+    lab.save()
+    lab.restart()
+    lab.reload()
+    assert lab.cell(0).text() == report
+    assert lab.cell(2).text() == log
+    assert lab.cell(0).output.locator("table").is_visible()
+
+
+WIDGETS = """\
+import ipywidgets
+name = ipywidgets.Text(description="Name")
+button = ipywidgets.Button(description="Greet", icon="check")
+greeting = ipywidgets.Label("nobody yet")
+button.on_click(lambda _: setattr(greeting, "value", f"Hello {name.value}"))
+ipywidgets.VBox([name, button, greeting])
+"""
+
+
+def test_widgets_work_beside_the_extension(lab: Lab, tmp_path: Path) -> None:
+    lab.new([LOAD, WIDGETS, "name.value"])
+    lab.run_all()
+    cell = lab.cell(1)
+    cell.wait_text("nobody yet")
+    cell.type("dd Ada", "Name")
+    cell.click("Greet")
+    cell.wait_text("Hello dd Ada")
+    cell.wait_gone("nobody yet")
+    lab.cell(2).run()
+    assert lab.cell(2).text() == "'dd Ada'"
+
+    lab.theme("JupyterLab Dark")
+    lab.viewport(700, 600)
+    cell.screenshot(tmp_path / "dark.png")
+
+    lab.restart()
+    assert cell.disconnected()
+    lab.run_all()
+    assert not cell.disconnected()
+    cell.click("Greet")
+    cell.wait_text("Hello")
