@@ -269,7 +269,7 @@ class Lab:
         """Wait, at the end of the block, until what was done in it has set a cell to [*]."""
         self.page.evaluate(_WATCH, NOTEBOOK)
         yield
-        self.until(lambda: self.page.evaluate("() => window.started"), f"{what} started", timeout=15)
+        self.until(lambda: self.page.evaluate("() => window.started"), f"{what} started")
 
     def kernel_pid(self) -> int:
         """The process that is the notebook's kernel now."""

@@ -1,0 +1,108 @@
+"""Clicks on widgets while a cell runs: some ipykernels handle them then, on another thread, some after it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from durable_nb.testing import Kernel, until_running
+
+from .clicker import Clicker
+
+ROOT = Path(__file__).parents[2]
+
+BUTTON = """\
+%load_ext durable_nb
+import pathlib, threading, time
+import ipywidgets
+pressed = []
+button = ipywidgets.Button(description="Press")
+button.on_click(lambda _: pressed.append((threading.current_thread().name, time.monotonic())))
+"""
+
+BUSY = """\
+begun = time.monotonic()
+pathlib.Path("running").touch()
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+ended = time.monotonic()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What came of a click."""
+
+    on_main: bool
+    """whether the main thread handled it"""
+    during: bool
+    """whether it was handled while the cell ran"""
+
+
+def presses(folder: Path, *, wait: float) -> list[Press]:
+    """One click while a cell runs, which it does for up to `wait` seconds more; one when it is over."""
+    with Kernel(folder / "analysis.ipynb") as kernel, Clicker(kernel) as clicker:
+        assert kernel.run(BUTTON).status == "ok"
+        comm = clicker.comm_of("button")
+        cell = kernel.send(BUSY)
+        until_running(folder / "running")
+        first = clicker.click(comm)
+        clicker.handled(first, timeout=wait)
+        (folder / "go").touch()
+        assert kernel.reply(cell).status == "ok"
+        assert clicker.handled(first)
+        assert clicker.handled(clicker.click(comm))
+        found, begun, ended = ast.literal_eval(kernel.value("(pressed, begun, ended)"))
+    return [Press(thread == "MainThread", begun < when < ended) for thread, when in found]
+
+
+def test_a_click_is_handled_once_whether_a_cell_runs_or_not(tmp_path: Path) -> None:
+    first, second = presses(tmp_path, wait=1)
+    assert first.on_main != first.during  # never in the middle of a cell on the cell's own thread
+    assert not second.during
+
+
+AT_ONCE = [Press(on_main=False, during=True), Press(on_main=False, during=False)]
+AFTERWARDS = [Press(on_main=True, during=False), Press(on_main=True, during=False)]
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """For JUPYTER_PATH: a folder in which python3 is an ipykernel of that version, with the extension."""
+
+    @cache
+    def made(version: str) -> Path:
+        folder = tmp_path_factory.mktemp("kernels")
+        python = folder / "venv" / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+        packages = ["-e", str(ROOT), f"ipykernel=={version}", "ipywidgets"]
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+        spec = folder / "kernels" / "python3" / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec.write_text(json.dumps({"argv": command, "display_name": version, "language": "python"}))
+        return folder
+
+    return made
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("version", "expected", "wait"), [("6.31.0", AFTERWARDS, 1), ("7.3.0", AT_ONCE, 30)])
+def test_clicks_in_other_ipykernels(
+    version: str,
+    expected: list[Press],
+    wait: float,
+    kernels: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernels(version)))
+    assert presses(tmp_path, wait=wait) == expected
