@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NOTEBOOK = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
 """The notebook that is seen."""
 
+_ICONS = "[\\s\\ue000-\\uf8ff]*"
+"""Letters of icon fonts, which browsers count to the name of a button."""
+
 
 class Cell:
     """A cell by its number; it need not exist yet."""
@@ -56,8 +59,9 @@ class Cell:
         )
 
     def element(self, role: str, name: str | None = None) -> Locator:
-        """What has this ARIA role and accessible name in the output: what a screen reader says."""
-        found = self.output.get_by_role(role, name=name, exact=True)
+        """What has this ARIA role and accessible name in the output; icons are not part of the name."""
+        exactly = None if name is None else re.compile(f"^{_ICONS}{re.escape(name)}{_ICONS}$")
+        found = self.output.get_by_role(role, name=exactly)
         self._lab.until(found.first.is_visible, f"the {role} {name or ''!r} in cell {self._number}")
         return found.first
 

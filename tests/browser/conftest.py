@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .server import LabError, Server
+
 if TYPE_CHECKING:
     from .lab import Lab
 
@@ -23,7 +25,6 @@ def jupyter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if missing := [name for name in packages if find_spec(name) is None]:
         pytest.fail(f"not installed: {', '.join(missing)}; pip install -e '.[browser]'", pytrace=False)
     from .lab import Lab, chromium
-    from .server import Server
 
     if chromium() is None:
         pytest.fail("no Chromium; apt-get install chromium, or set CHROMIUM to its path", pytrace=False)
@@ -55,5 +56,7 @@ def pytest_runtest_makereport(
     if report.failed and lab is not None and lab.notebook:
         folder = lab.server.home / "failed" / f"{lab.folder.name}-{call.when}"
         lab.keep(folder)
-        report.sections.append(("the page", f"{lab.describe()}\nMore in {folder}"))
+        told = call.excinfo is not None and isinstance(call.excinfo.value, LabError)
+        state = "" if told else f"{lab.describe()}\n"
+        report.sections.append(("the page", f"{state}screenshot, source, log: {folder}"))
     return report

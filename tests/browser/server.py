@@ -62,11 +62,10 @@ class Server:
         self.root = root.resolve()
         self.home = home.resolve()
         self.token = secrets.token_hex(16)
-        runtime = self.home / "runtime"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = ""
         self._log = self.home / "server.log"
         self.set_anew()
         with self._log.open("ab") as log:
@@ -77,7 +76,7 @@ class Server:
                     "--JupyterNotebookApp.expose_app_in_browser=True",
                     "--ServerApp.ip=127.0.0.1",
                     f"--ServerApp.port={port}",
-                    "--ServerApp.port_retries=0",
+                    "--ServerApp.port_retries=50",  # where another process took the port meanwhile
                     f"--ServerApp.root_dir={self.root}",
                     "--ServerApp.terminals_enabled=False",
                     "--LabApp.news_url=None",
@@ -89,7 +88,7 @@ class Server:
                     self.home,
                     JUPYTER_CONFIG_DIR=str(self.home / "config"),
                     JUPYTER_DATA_DIR=str(self.home / "data"),
-                    JUPYTER_RUNTIME_DIR=str(runtime),
+                    JUPYTER_RUNTIME_DIR=str(self.home / "runtime"),
                     JUPYTERLAB_SETTINGS_DIR=str(self.home / "settings"),
                     JUPYTERLAB_WORKSPACES_DIR=str(self.home / "workspaces"),
                     IPYTHONDIR=str(self.home / "ipython"),
@@ -184,13 +183,11 @@ class Server:
 
     def _until_up(self) -> None:
         deadline = time.monotonic() + TIMEOUT
-        while self._process.poll() is None:
-            try:
+        about = self.home / "runtime" / f"jpserver-{self._process.pid}.json"
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, LabError):
+                self.url = json.loads(about.read_text())["url"].rstrip("/")
                 self.api("GET", "/api/status")
-            except LabError:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.1)
-            else:
                 return
-        raise LabError(f"the server does not answer at {self.url}; it says\n{self.log()}")
+            time.sleep(0.1)
+        raise LabError(f"the server does not answer; it says\n{self.log()}")
