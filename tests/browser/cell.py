@@ -74,6 +74,9 @@ class Cell:
         self.element("textbox", name).click()
         self._lab.press("ControlOrMeta+a")
         self._lab.page.keyboard.type(text)
+        if "[*]:" not in self._lab.prompts():
+            # ipywidgets sends the next piece when the last one was answered; a click would overtake it.
+            self._lab.until_idle()
 
     def disconnected(self) -> int:
         """How many widgets in the output show that their kernel is gone."""

@@ -50,7 +50,7 @@ class Press:
 def presses(folder: Path, *, wait: float) -> list[Press]:
     """One click while a cell runs, which it does for up to `wait` seconds more; one when it is over."""
     with Kernel(folder / "analysis.ipynb") as kernel, Clicker(kernel) as clicker:
-        assert kernel.run(BUTTON).status == "ok"
+        assert kernel.run(BUTTON).error == ""
         comm = clicker.comm_of("button")
         cell = kernel.send(BUSY)
         until_running(folder / "running")
