@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _OWN = re.compile(
     r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|In|Out|get_ipython|exit|quit"
-    r"|__(name|doc|package|loader|spec|builtins?|file|annotations|annotate|conditional_annotations|session)__"
+    r"|__(name|doc|package|loader|spec|builtins?|file|annotations|annotate|conditional_annotations|session|warningregistry)__"
 )
 """Names that IPython keeps in the user's namespace for itself."""
 
@@ -135,7 +135,7 @@ class Extension:
         self.overrides: dict[str, Any] = {}
         self._gate = _Gate(self)
         self._info: Any = None
-        self._dashboard: Dashboard | None = None
+        self.dashboard: Dashboard | None = None
         self._progress: NodeProgress | None = None
         self._running: Any = None
         """the cell that runs, recorded or not"""
@@ -494,10 +494,10 @@ class Extension:
         """Show the dashboard, and beside it a line that is still there when the kernel is gone."""
         from durable_nb.ui.dashboard import Dashboard
 
-        if self._dashboard is not None:
-            self._dashboard.close()
-        self._dashboard = Dashboard(self.session, self.steer)
-        bundle = {**self._dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
+        if self.dashboard is not None:
+            self.dashboard.close()
+        self.dashboard = Dashboard(self.session, self.steer)
+        bundle = {**self.dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
         self.shell.display_pub.publish(bundle, {})
         self.show(screen.when(render.moment(time.time())))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from durable_nb.engine.death import Death
 from durable_nb.model import RecoveryResult
@@ -42,16 +41,17 @@ def recovered(
         pairs.append(("saved you", f"{render.span(result.saved_seconds)} of running cells again"))
     shown = [(label, value) for label, value in pairs if value]
     title = f"durable_nb: {result.message}, made {render.span(result.age)} before"
-    rows = "".join(f"<dt>{escape(label)}</dt><dd>{escape(value)}</dd>" for label, value in shown)
-    head = f"<div class='dnb-title'>↥ {escape(title.removeprefix('durable_nb: '))}</div>"
-    card = f"<div class='dnb-card' role='region' aria-label='recovery'>{head}<dl>{rows}</dl></div>"
+    head = f"<div class='dnb-title'>↥ {render.marked(title.removeprefix('durable_nb: '))}</div>"
+    body = f"{head}{render.labelled(shown)}"
+    card = f"<div class='dnb-card' role='region' aria-label='recovery'>{body}</div>"
     return render.Rendered(render.lines(title, shown).text, screen.framed(card))
 
 
 def _loss(result: RecoveryResult, death: Death | None) -> str:
     running = death.label if death is not None and death.label else result.lost
-    began = f" since {render.moment(death.began)}" if death is not None and death.began else ""
-    parts = [f"`{running}` was running when the kernel died{began}"] if running else []
+    parts = [f"`{running}` was running when the kernel died"] if running else []
+    if death is not None and death.began:
+        parts.append(f"it had begun at {render.moment(death.began)}")
     if death is not None and death.cause:
         parts.append(death.cause)
     return "; ".join(parts)
@@ -62,7 +62,7 @@ def _run_all(finished: list[str], death: Death | None) -> str:
     if death is not None and death.node is not None:
         node = death.node
         if death.effects:
-            parts.append(f"`{node}` has effects: `%durable rerun`, `done` or `skip {node}` decides")
+            parts.append(f"`{node}` has effects: `%durable rerun {node}`, `done` or `skip` decides")
         else:
             parts.append(f"goes on at `{node}` (or `%durable resume {node}` runs it now)")
     return ", ".join(parts)

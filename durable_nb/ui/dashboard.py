@@ -60,6 +60,11 @@ class Dashboard:
         self._draw()
         self._end = session.topics.subscribe(EVERY, self._happened)
 
+    @property
+    def told(self) -> str:
+        """What was last reported, as HTML."""
+        return str(self._told.value)
+
     def close(self) -> None:
         """Follow what happens no longer; what is shown stays."""
         self._end()
@@ -79,7 +84,7 @@ class Dashboard:
         self._place = widgets.HTML()
         self._detail = widgets.HTML(**wide)
         self._names = widgets.SelectMultiple(description="Variables", rows=5)
-        self._back = self._button("Roll back here", self._roll_back, "bring this state back", "primary")
+        self.back = self._button("Roll back here", self._roll_back, "bring this state back", "primary")
         self._only = self._button(
             "Only these variables", self._roll_back_some, "bring back the selected variables only"
         )
@@ -94,7 +99,7 @@ class Dashboard:
         pager = _box("dnb-acts", self._newer, self._place, self._older)
         found = widgets.VBox([self._search, self._kind, *self._rows, pager])
         found.add_class("dnb-list")
-        acts = _box("dnb-acts", self._back, self._only, self._undo, self._pin)
+        acts = _box("dnb-acts", self.back, self._only, self._undo, self._pin)
         named = _box("dnb-acts", self._words, self._describe)
         side = widgets.VBox([self._detail, self._names, acts, named, self._told])
         side.add_class("dnb-side")
@@ -107,7 +112,7 @@ class Dashboard:
         self.widget.add_class("durable-nb")
 
     def _row(self, at: int) -> Any:
-        row = self._button("", lambda: self._choose(at), "")
+        row = self._button("", lambda: self.choose(at), "")
         row.add_class("dnb-row")
         return row
 
@@ -197,7 +202,7 @@ class Dashboard:
     def _draw_detail(self) -> None:
         entry = self._entry()
         going = entry is not None and entry.version is not None
-        for button in (self._back, self._only, self._pin, self._describe):
+        for button in (self.back, self._only, self._pin, self._describe):
             button.disabled = not going
         if entry is None:
             self._detail.value = (
@@ -222,7 +227,8 @@ class Dashboard:
     def _entry(self) -> Entry | None:
         return next((e for e in self._found.entries if e.number == self._chosen), None)
 
-    def _choose(self, at: int) -> None:
+    def choose(self, at: int) -> None:
+        """Look at an entry of the page, counted from 0."""
         self._chosen = self._shown[at].number
         entry = self._entry()
         self._words.value = entry.description if entry is not None else ""

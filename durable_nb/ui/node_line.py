@@ -11,6 +11,9 @@ from durable_nb.ui import render, screen, style
 
 _DETAILS = 120
 
+_WORTH = 100_000
+"""Bytes from which on they are worth telling."""
+
 
 @dataclass(frozen=True, slots=True)
 class Going:
@@ -66,7 +69,8 @@ def ended(found: Ended) -> render.Rendered:
     if found.status != "COMPLETED":
         parts = [found.name, found.status.lower(), found.error, tried, render.span(found.seconds)]
         return _line(found.status, parts)
-    sizes = f"{render.amount(found.size)} → {render.amount(found.stored)}" if found.stored else ""
+    worth = found.stored and found.size >= _WORTH
+    sizes = f"{render.amount(found.size)} → {render.amount(found.stored)}" if worth else ""
     return _line("COMPLETED", [found.name, render.span(found.seconds), tried, sizes, found.durability])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import html as html_
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
 from durable_nb.ui.style import shape
+
+_CODE = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,22 @@ def lines(head: str, body: Iterable[tuple[str, str]]) -> Rendered:
     pairs = [(label, value) for label, value in body if value]
     width = max((len(label) for label, _ in pairs), default=0)
     text = "\n".join([head, *(f"  {label:<{width}}  {value}" for label, value in pairs)])
+    return Rendered(text, f"<div><p>{marked(head)}</p>{labelled(pairs)}</div>")
+
+
+def labelled(pairs: Iterable[tuple[str, str]]) -> str:
+    """Labels and what they are of, as an HTML table."""
     rows = "".join(
         f"<tr><td style='text-align:left'><b>{html_.escape(label)}</b></td>"
-        f"<td style='text-align:left'>{html_.escape(value)}</td></tr>"
+        f"<td style='text-align:left'>{marked(value)}</td></tr>"
         for label, value in pairs
     )
-    return Rendered(text, f"<div><p>{html_.escape(head)}</p><table>{rows}</table></div>")
+    return f"<table>{rows}</table>"
+
+
+def marked(text: str) -> str:
+    """Text for HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", html_.escape(text))
 
 
 def recovery(result: RecoveryResult) -> Rendered:

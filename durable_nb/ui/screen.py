@@ -94,7 +94,7 @@ def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
     )
     parts = [title, f"<div>{counts or 'would change nothing: it is what is live'}</div>"]
     if told:
-        head = "<tr><th></th><th>variable</th><th>now</th><th>then</th><th>size</th></tr>"
+        head = "<tr><th></th><th>variable</th><th>value</th><th>size</th></tr>"
         parts.append(f"<table><thead>{head}</thead><tbody>{''.join(map(_change, told))}</tbody></table>")
     if same:
         parts.append(f"<div class='dnb-note'>= unchanged: {escape(render.listed(same, _UNCHANGED))}</div>")
@@ -107,8 +107,14 @@ def _change(change: Change) -> str:
     return (
         f"<tr><td class='dnb-{style.tone(change.how)}' title='{change.how}'>{style.shape(change.how)}</td>"
         f"<td><code>{escape(change.name)}</code><div class='dnb-note'>{escape(change.kind)}</div>{note}</td>"
-        f"<td><pre>{escape(change.now)}</pre></td><td><pre>{escape(change.then)}</pre></td><td>{size}</td></tr>"
+        f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td><td>{size}</td></tr>"
     )
+
+
+def _seen(when: str, preview: str) -> str:
+    if not preview:
+        return ""
+    return f"<div class='dnb-pair'><span class='dnb-note'>{when}</span><pre>{escape(preview)}</pre></div>"
 
 
 def static(found: Overview, labels: Iterable[str], *, steer: bool) -> render.Rendered:

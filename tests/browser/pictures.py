@@ -1,6 +1,6 @@
 """The pictures in the README, taken in a real JupyterLab.
 
-    python -m tests.browser.pictures          # into tests/browser/pictures/
+python -m tests.browser.pictures          # into tests/browser/pictures/
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def film(lab: Lab, path: Path) -> None:
     lab.folder = lab.server.root / "film"
     lab.folder.mkdir()
     lab.viewport(900, 640)
-    lab.new(CELLS)
+    lab.new(CELLS, ui="notebook")
     shown = Film(lab)
     shown.take(1.2)
     lab.run_all(wait=False)

@@ -106,3 +106,58 @@ def test_clicks_in_other_ipykernels(
 ) -> None:
     monkeypatch.setenv("JUPYTER_PATH", str(kernels(version)))
     assert presses(tmp_path, wait=wait) == expected
+
+
+DASHBOARD = "__import__('durable_nb.shell.extension', fromlist=['of']).of(get_ipython()).dashboard"
+"""Not a variable: that would go with the rollback."""
+
+NODES = [
+    "%load_ext durable_nb",
+    "import pathlib, time\na = [1]",
+    "%%node one\na.append(2)",
+    "%%node two\na.append(3)",
+    "%durable",
+]
+
+WAITS = """\
+pathlib.Path("running").touch()
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+a.append("end")
+list(a)
+"""
+
+
+def rolls_back(folder: Path) -> None:
+    """A click on the dashboard while a cell runs touches nothing under it; a click afterwards rolls back."""
+    with Kernel(folder / "analysis.ipynb") as kernel, Clicker(kernel) as clicker:
+        for source in NODES:
+            assert kernel.run(source).error == ""
+        kernel.value(f"{DASHBOARD}.choose(1)")
+        button = clicker.comm_of(f"{DASHBOARD}.back")
+        cell = kernel.send(WAITS)
+        until_running(folder / "running")
+        first = clicker.click(button)
+        clicker.handled(first, timeout=1)
+        (folder / "go").touch()
+        reply = kernel.reply(cell)
+        assert reply.status == "ok"
+        assert reply.text == "[1, 2, 3, 'end']"
+        assert clicker.handled(first)
+        told = kernel.value(f"{DASHBOARD}.told")
+        assert "a cell is running" in told or "brought back" in told
+        assert clicker.handled(clicker.click(button))
+        assert kernel.value("a") == "[1, 2]"
+
+
+def test_the_dashboard_never_moves_the_state_under_a_running_cell(tmp_path: Path) -> None:
+    rolls_back(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["6.31.0", "7.3.0"])
+def test_nor_in_other_ipykernels(
+    version: str, kernels: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(kernels(version)))
+    rolls_back(tmp_path)
