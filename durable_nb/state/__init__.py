@@ -8,4 +8,5 @@ ambient   random generators, working directory
 pool      bounded copies of changed bytes
 capture   namespace -> components and pieces, only what changed
 restore   manifests -> staging dict -> namespace
+reading   components that are loaded to be looked at only
 """
