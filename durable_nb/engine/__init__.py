@@ -10,5 +10,6 @@ resume        catch-up after a loss: what is put back instead of run
 opening       a notebook's past, found and taken up
 housekeeping  pins, deletion, forgetting, clearing
 session       one notebook's execution in this process: its cells
+difference    what differs between two checkpoints; `differences` between two values, kind by kind
 query         SQL over the catalog and over values
 """
