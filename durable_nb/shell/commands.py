@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import failure, housekeeping, overview
+from durable_nb.engine import difference, failure, housekeeping, overview
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
 from durable_nb.shell import directive, whereami
-from durable_nb.ui import render, screen
+from durable_nb.ui import differences, render, screen
 
 if TYPE_CHECKING:
     from durable_nb.shell.extension import Extension
@@ -110,6 +110,21 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
             f"{shown.text}\n\n{source}", shown.html + f"<pre>{render.escaped(source)}</pre>"
         )
     return shown
+
+
+def _diff(extension: Extension, args: list[str]) -> render.Rendered:
+    session = extension.session
+    if not args:
+        raise UsageError(
+            "%durable diff A [B [VAR…]]: from which checkpoint on? vN, a node, or an id's prefix"
+        )
+    versions = [session.resolve(wanted) for wanted in args[:2]]
+    if len(versions) == 1:
+        if session.version is None:
+            raise NotFoundError("nothing was kept of this notebook yet")
+        versions.append(session.version)
+    found = difference.between(session, versions[0], versions[1], args[2:] or None)
+    return differences.rendered(found)
 
 
 def _nodes(extension: Extension, _args: list[str]) -> render.Rendered:
@@ -363,6 +378,7 @@ COMMANDS: Mapping[str, Command] = {
     "log": _log,
     "list": _list,
     "show": _show,
+    "diff": _diff,
     "debug": _debug,
     "du": _du,
     "verify": _verify,

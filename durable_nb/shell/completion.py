@@ -21,6 +21,7 @@ _PLACES: tuple[tuple[re.Pattern[str], frozenset[str] | None], ...] = (
     (re.compile(r"^%?durable\s+rerun\s+$"), _NODE),
     (re.compile(r"^%?durable\s+(?:show|open)\s+(?:-\S+\s+)*$"), None),
     (re.compile(r"^%?checkpoint\s+--(?:delete|pin|unpin|describe)\s+$"), None),
+    (re.compile(r"^%?durable\s+diff\s+(?:\S+\s+)?$"), None),
     (re.compile(r"^%?recover\s+(?:--(?:plan|undo)\s+|--(?:only|execution)\s+\S+\s+)*$"), None),
 )
 _FRAGMENT = re.compile(r"[^\s,=]*$")

@@ -252,6 +252,7 @@ class _Magics(Magics):
         list              every execution in this store
         show vN           the variables and the cell of a checkpoint
         show NODE --traceback   the failed attempts of a node
+        diff A [B [VAR…]] what differs between two checkpoints, value by value; without B, to now
         debug NODE        make its last failure the one that %debug looks at
         resume [NODE]     run the node that was lost from its recorded source; let nodes run again
         pause             run no node until then
