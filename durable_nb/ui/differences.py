@@ -153,7 +153,9 @@ _MONO = "font-family:monospace"
 def _html(head: str, entries: list[_Entry], foot: list[str]) -> str:
     parts = [f"<div><p>{escaped(head)}</p>"]
     if entries:
-        parts.append("<table style='border-collapse:collapse;background:none'><tbody>")
+        parts.append(
+            "<table style='border-collapse:collapse;background:none;color:inherit;font-size:inherit'><tbody>"
+        )
         for entry in entries:
             parts.append(_line(entry.sign, f"<b>{escaped(entry.name)}</b>", escaped(entry.kind), entry.value))
             parts.extend(
@@ -172,8 +174,8 @@ def _line(sign: Sign, label: str, more: str, value: str, *, inner: bool = False)
     indent = "padding-left:2em" if inner else ""
     shown = f"<span style='{_MONO}'>{escaped(value)}</span>" if value else ""
     if not label:
-        body = f"<td {_CELL} colspan='2'><div style='{indent}'>{_sign(sign)} {shown}{more}</div></td>"
-        return f"<tr>{body}</tr>"
+        said = f"<div style='{_MONO};{indent}'>{_sign(sign)} {shown}</div>" if shown else ""
+        return f"<tr><td {_CELL} colspan='2'>{said}{more}</td></tr>"
     style = f"{_MONO};{indent}"
     return (
         f"<tr><td {_CELL}><div style='{style}'>{_sign(sign)} {label}</div></td>"
