@@ -114,8 +114,6 @@ class Component:
 
     names: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
-    previews: Mapping[str, str] = field(default_factory=dict)
-    """name -> what a person sees of it without loading it; "" or nothing where that is its type only"""
     python: str = ""
     inline: bytes | None = None
     stream: tuple[tuple[str, int], ...] = ()
@@ -126,6 +124,8 @@ class Component:
     """definition name -> content digest of that definition's component"""
     unsaved: str | None = None
     """why the value could not be kept; such a component has no bytes"""
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """name -> what a person sees of it without loading it; "" or nothing where that is its type only"""
 
     @property
     def size(self) -> int:

@@ -21,8 +21,6 @@ class Live:
 
     names: tuple[str, ...]
     types: dict[str, str]
-    previews: dict[str, str] = field(default_factory=dict)
-    """name -> what a person sees of it (see `preview`)"""
     inline: bytes | None = None
     """the whole stream, where it is short"""
     stream: list[Piece] = field(default_factory=list)
@@ -47,6 +45,8 @@ class Live:
     """definitions that it references, directly or through other definitions"""
     again: Live | None = None
     """after a restore: what pickling it gave at once, where that was not what had been kept"""
+    previews: dict[str, str] = field(default_factory=dict)
+    """name -> what a person sees of it (see `preview`)"""
 
     @property
     def size(self) -> int:

@@ -365,7 +365,6 @@ def _known(manifest: Component, digest: str) -> Live:
     return Live(
         manifest.names,
         dict(manifest.types),
-        dict(manifest.previews),
         manifest.inline,
         views=manifest.views,
         refs=frozenset(manifest.refs),
@@ -373,6 +372,7 @@ def _known(manifest: Component, digest: str) -> Live:
         python=manifest.python,
         digest=digest,
         reaches=tuple(sorted(manifest.refs)),
+        previews=dict(manifest.previews),
     )
 
 

@@ -16,8 +16,6 @@ class PendingComponent:
 
     names: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
-    previews: Mapping[str, str] = field(default_factory=dict)
-    """as in `Component`"""
     python: str = ""
     inline: bytes | None = None
     """the whole stream, where the caller has it as bytes"""
@@ -29,6 +27,8 @@ class PendingComponent:
     reaches: tuple[str, ...] = ()
     """names of the definitions that it reaches: in this draft, or in the writer's state"""
     unsaved: str | None = None
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """as in `Component`"""
     digest: str = ""
     content_digest: str = ""
 
