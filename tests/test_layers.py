@@ -27,6 +27,7 @@ TOP = {"__init__", "__main__", "autoload", "cli", "demo", "papermill", "testing"
 HOMES = {
     "IPython": ("shell/", "testing.py"),
     "ipywidgets": ("ui/",),
+    "grandalf": ("ui/layered.py",),
     "duckdb": ("store/catalog.py",),
     "cloudpickle": ("state/pickling.py",),
     "pyarrow": ("store/",),

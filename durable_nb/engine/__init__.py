@@ -12,4 +12,5 @@ housekeeping  pins, deletion, forgetting, clearing
 session       one notebook's execution in this process: its cells
 difference    what differs between two checkpoints; `differences` between two values, kind by kind
 query         SQL over the catalog and over values
+graph         the nodes, and which of them needs which
 """

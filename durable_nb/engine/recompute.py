@@ -58,7 +58,7 @@ class Recompute:
     ) -> None:
         self.keeper = keeper
         self._run = run
-        self._parse = parse
+        self.parse = parse
 
     def plan(self, history: History, version: int, names: Iterable[str]) -> Plan:
         """What it takes to make variables of a version again that are not live."""
@@ -93,7 +93,7 @@ class Recompute:
         if attempt.get("effects"):
             raise RefusedError(f"`{attempt['node']}` made it, which has effects outside the notebook")
         source = json.loads(self.keeper.repository.cell(maker.body["cell"]))["source"]
-        tree = self._parse(source)
+        tree = self.parse(source)
         if tree is None:
             raise RefusedError(f"{attempt['label']} made it, which awaits or does not parse: run it by hand")
         parent = maker.body["state"]["parent"]

@@ -430,6 +430,10 @@ class Session:
         self.keeper.drain()
         return self.keeper.nodes.finished()
 
+    def sources(self) -> Mapping[str, str] | None:
+        """The nodes of the notebook's file, in order, with the digests of their sources; None: not known."""
+        return self._sources()
+
     def summary(self) -> progress.Summary:
         """How far the notebook is; from any thread."""
         keeper = self.keeper

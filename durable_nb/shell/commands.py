@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import difference, failure, housekeeping, overview
+from durable_nb.engine import difference, failure, graph, housekeeping, overview
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
 from durable_nb.shell import directive, whereami
 from durable_nb.ui import differences, render, screen
+from durable_nb.ui import graph as drawing
 
 if TYPE_CHECKING:
     from durable_nb.shell.extension import Extension
@@ -130,6 +131,10 @@ def _diff(extension: Extension, args: list[str]) -> render.Rendered:
 def _nodes(extension: Extension, _args: list[str]) -> render.Rendered:
     session = extension.session
     return render.summary(session.summary(), session.stale())
+
+
+def _graph(extension: Extension, _args: list[str]) -> render.Rendered:
+    return drawing.rendered(graph.of(extension.session))
 
 
 def _tracebacks(extension: Extension, wanted: str) -> render.Rendered:
@@ -375,6 +380,7 @@ COMMANDS: Mapping[str, Command] = {
     "": _screen,
     "status": _status,
     "nodes": _nodes,
+    "graph": _graph,
     "log": _log,
     "list": _list,
     "show": _show,

@@ -248,6 +248,7 @@ class _Magics(Magics):
 
         status            what is kept, and where
         nodes             how far every node is, and which are stale
+        graph             the nodes as a picture: which needs which, and where each stands
         log               every attempt at a node or cell
         list              every execution in this store
         show vN           the variables and the cell of a checkpoint

@@ -11,11 +11,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from durable_nb.engine import overview
+from durable_nb.engine import graph, overview
 from durable_nb.engine.overview import Entry, Overview
 from durable_nb.engine.progress import EVERY, Event
 from durable_nb.engine.session import Session
 from durable_nb.errors import DurableError
+from durable_nb.ui import graph as graphs
 from durable_nb.ui import render, screen, style
 
 ROWS = 14
@@ -248,9 +249,6 @@ class Dashboard:
 
     def _turned(self, tab: int | None) -> None:
         if tab == 1:
-            from durable_nb.engine import graph
-            from durable_nb.ui import graph as graphs
-
             self._graph.value = graphs.rendered(graph.of(self._session)).html
 
     # -- steering --------------------------------------------------------------------------------
