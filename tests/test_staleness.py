@@ -137,3 +137,14 @@ def test_a_changed_source_can_be_asked_about(tmp_path: Path) -> None:
         assert kernel.run(node + " + 1").status == "ok"
         assert kernel.value("result") == "1"
     assert len(ran(tmp_path)) == 1
+
+
+def test_what_a_node_changes_in_place_makes_neither_it_nor_those_before_it_stale(notebook: Notebook) -> None:
+    notebook.run("import random\nrng = random.Random(1)\nrows = []")
+    notebook.run("%%node load\nrows.extend([rng.random(), 2])", "%%node clean\nrows.pop()")
+    notebook.run("%%node end\nrows.append('end')\nn = len(rows)")
+    assert durable_nb.session().stale() == {}
+    notebook.run("%recover clean")
+    assert durable_nb.session().stale().keys() <= {"end"}
+    notebook.run("%recover --undo", "rows.append('by hand')")
+    assert durable_nb.session().stale()["load"].startswith("input `rows` differs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from durable_nb.engine import resume
@@ -16,7 +16,9 @@ def stale(
     inputs_now: Callable[[Iterable[str]], Mapping[str, str]],
     sources: Mapping[str, str],
 ) -> dict[str, str]:
-    """Name -> why, of every finished node that would not be put back now; in the order they were finished.
+    """Name -> why, of every finished node that does not hold any more; in the order they were finished.
+
+    That a node, or one after it, changes in place what it was given is how notebooks go on, and no reason.
 
     Args:
         records: of the execution, oldest first.
@@ -25,11 +27,15 @@ def stale(
     """
     known = list(records)
     last = _completed(known)
+    order = list(dict.fromkeys(node for record in known if (node := _node(record))))
+    line = _lineage(known)
     found: dict[str, str] = {}
     for name, record in sorted(last.items(), key=lambda item: item[1].number):
         attempt = record.body["attempt"]
-        inputs = attempt["inputs"]
-        reason = resume.why_stale(attempt, sources.get(name, attempt["source"]), inputs_now(inputs))
+        later = set(order[order.index(name) :])
+        inputs = {n: d for n, d in attempt["inputs"].items() if not _went_on(line, record, n, later)}
+        source = sources.get(name, attempt["source"])
+        reason = resume.why_stale({**attempt, "inputs": inputs}, source, inputs_now(inputs))
         if reason is not None:
             changed = [n for n in inputs if f"`{n}`" in reason]
             reason += _since(known, record.number, changed[0]) if changed else ""
@@ -49,6 +55,31 @@ def _completed(records: Sequence[Record]) -> dict[str, Record]:
         if attempt and attempt.get("node") and record.kind in _KINDS and attempt["status"] in done:
             last[attempt["node"]] = record
     return last
+
+
+def _lineage(records: Sequence[Record]) -> list[Record]:
+    """The records that led to the newest state, oldest first."""
+    by_number = {record.number: record for record in records if record.body.get("state")}
+    at: int | None = max(by_number, default=None)
+    found: list[Record] = []
+    while at is not None and at in by_number:
+        found.append(by_number[at])
+        at = by_number[at].body["state"]["parent"]
+    return found[::-1]
+
+
+def _node(record: Record) -> str | None:
+    attempt = record.body.get("attempt")
+    return attempt.get("node") if attempt else None
+
+
+def _went_on(line: Sequence[Record], record: Record, name: str, later: Collection[str]) -> bool:
+    """Whether since a node began, only itself and nodes after it have given a variable other values."""
+    setters = [
+        r for r in line
+        if r.number >= record.number and (name in r.body["state"]["set"] or name in r.body["state"]["del"])
+    ]  # fmt: skip
+    return record in line and bool(setters) and all(_node(r) in later for r in setters)
 
 
 def _since(records: Sequence[Record], number: int, name: str) -> str:

@@ -249,7 +249,8 @@ class Dashboard:
 
     def _turned(self, tab: int | None) -> None:
         if tab == 1:
-            self._graph.value = graphs.rendered(graph.of(self._session)).html
+            found = self._steer(lambda: graphs.rendered(graph.of(self._session)))
+            self._graph.value = found.html
 
     # -- steering --------------------------------------------------------------------------------
 

@@ -107,14 +107,17 @@ def _change(change: Change) -> str:
     return (
         f"<tr><td class='dnb-{style.tone(change.how)}' title='{change.how}'>{style.shape(change.how)}</td>"
         f"<td><code>{escape(change.name)}</code><div class='dnb-note'>{escape(change.kind)}</div>{note}</td>"
-        f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td><td>{size}</td></tr>"
+        f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td><td class='dnb-size'>{size}</td></tr>"
     )
 
 
 def _seen(when: str, preview: str) -> str:
     if not preview:
         return ""
-    return f"<div class='dnb-pair'><span class='dnb-note'>{when}</span><pre>{escape(preview)}</pre></div>"
+    wrap = "" if "\n" in preview else " class='dnb-wrap'"
+    return (
+        f"<div class='dnb-pair'><span class='dnb-note'>{when}</span><pre{wrap}>{escape(preview)}</pre></div>"
+    )
 
 
 def static(found: Overview, labels: Iterable[str], *, steer: bool) -> render.Rendered:
