@@ -107,7 +107,8 @@ def _change(change: Change) -> str:
     return (
         f"<tr><td class='dnb-{style.tone(change.how)}' title='{change.how}'>{style.shape(change.how)}</td>"
         f"<td><code>{escape(change.name)}</code><div class='dnb-note'>{escape(change.kind)}</div>{note}</td>"
-        f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td><td class='dnb-size'>{size}</td></tr>"
+        f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td>"
+        f"<td class='dnb-size'>{size}</td></tr>"
     )
 
 
