@@ -262,6 +262,8 @@ class Extension:
 
     def close(self) -> None:
         """End the execution in order; at exit."""
+        if self.dashboard is not None:
+            self.dashboard.close()
         if hasattr(self, "session"):
             self.session.close()
 
@@ -450,13 +452,15 @@ class Extension:
         """Whether both are one cell: after an early interrupt IPython has another object for it."""
         return info is other or bool(info.raw_cell == other.raw_cell)
 
-    def steer(self, act: Callable[[], render.Rendered]) -> render.Rendered:
-        """Do what a click asks for. It may come on any thread, in the middle of a cell as well.
+    def steer(self, session: Session, act: Callable[[], render.Rendered]) -> render.Rendered:
+        """Do what a click on a session's dashboard asks for, whatever thread it comes on, and whenever.
 
         Raises:
-            RefusedError: a cell is running.
+            RefusedError: a cell is running, or the session is over.
         """
         with self._turn:
+            if session is not self.session or _loaded.get(id(self.shell)) is not self:
+                raise RefusedError("this dashboard is of a session that is over: %durable opens another one")
             if self._running is not None:
                 raise RefusedError("a cell is running, so nothing was changed: click again when it has ended")
             return act()
@@ -496,7 +500,7 @@ class Extension:
 
         if self.dashboard is not None:
             self.dashboard.close()
-        self.dashboard = Dashboard(self.session, self.steer)
+        self.dashboard = Dashboard(self.session, partial(self.steer, self.session))
         bundle = {**self.dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
         self.shell.display_pub.publish(bundle, {})
         self.show(screen.when(render.moment(time.time())))

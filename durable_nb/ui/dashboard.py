@@ -151,7 +151,7 @@ class Dashboard:
         if not self._due.is_set():
             self._due.set()
             timer = threading.Timer(_PAUSE, self._again)
-            timer.daemon = True
+            timer.daemon, timer.name = True, "durable_nb dashboard"
             timer.start()
 
     def _again(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -74,7 +75,8 @@ def page(notebook: Notebook) -> Iterator[Page]:
     notebook.run(
         "a = [1]", "%%node load\nb = a * 2", "%%node fit\na.append(2)\nc = len(b)", "%checkpoint good"
     )
-    dashboard = Dashboard(durable_nb.session(), extension.of(get_ipython()).steer)
+    session = durable_nb.session()
+    dashboard = Dashboard(session, partial(extension.of(get_ipython()).steer, session))
     yield Page(dashboard)
     dashboard.close()
 
@@ -148,7 +150,7 @@ def _elsewhere(act: Callable[[], None]) -> None:
 
 
 def test_a_cell_waits_for_a_click_that_moves_the_state(notebook: Notebook, page: Page) -> None:
-    steer = extension.of(get_ipython()).steer
+    steer = partial(extension.of(get_ipython()).steer, durable_nb.session())
     inside, go = threading.Event(), threading.Event()
 
     def act() -> Any:
@@ -163,6 +165,14 @@ def test_a_cell_waits_for_a_click_that_moves_the_state(notebook: Notebook, page:
     notebook.run("e = 5")
     assert go.is_set()
     clicker.join()
+
+
+def test_a_dashboard_of_a_session_that_is_over_steers_nothing(notebook: Notebook, page: Page) -> None:
+    page.choose("load")
+    notebook.run("%durable open other")
+    page.press("Roll back here")
+    assert "is over" in page.text()
+    assert notebook["a"] == [1, 2]
 
 
 def test_an_error_of_a_handler_is_seen(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
