@@ -12,5 +12,7 @@ housekeeping  pins, deletion, forgetting, clearing
 session       one notebook's execution in this process: its cells
 difference    what differs between two checkpoints; `differences` between two values, kind by kind
 query         SQL over the catalog and over values
+overview      what one screen shows: where an execution stands, its history, what going back changes
+death         what is known of how a kernel died
 graph         the nodes, and which of them needs which
 """
