@@ -51,12 +51,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Everything shown as plain text, streams, results and displays in order; no tracebacks.
-
-        The line under a node is left out: it tells times.
-        """
-        shown = [o for o in self.outputs if "durable_nb" not in o.get("metadata", {})]
-        parts = [o["text"] if o["output_type"] == "stream" else _plain(o) for o in shown]
+        """Everything shown as plain text, streams, results and displays in order; no tracebacks."""
+        parts = [o["text"] if o["output_type"] == "stream" else _plain(o) for o in self.outputs]
         return "\n".join(part.rstrip("\n") for part in parts if part)
 
 

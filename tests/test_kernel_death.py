@@ -190,11 +190,9 @@ def until_lost(folder: Path, cells: list[str] = CELLS) -> list[Reply]:
 
 
 def shown(reply: Reply) -> list[Any]:
-    """Outputs as a front end would keep them, without the numbers of the cells and our own lines."""
+    """Outputs as a front end would keep them, without the numbers of the cells."""
     outputs = []
     for output in reply.outputs:
-        if "durable_nb" in output.get("metadata", {}):
-            continue
         kept = {k: v for k, v in output.items() if k not in ("execution_count", "metadata")}
         outputs.append(json.loads(json.dumps(kept)))
     return outputs

@@ -356,9 +356,13 @@ class Extension:
             self.recorder.start()
 
     def _follow(self, cell: Cell) -> NodeProgress | None:
-        """Show how a node is going, where there is a front end that can."""
+        """Show how a node is going, where there is a person who sees it.
+
+        The outputs of headless runs are compared (nbval, for one), and times differ.
+        """
         wanted = cell.options is not None and self.session.settings.progress_tracking
-        if not wanted or self.arrival.error is not None or whereami.kernel_kind(self.shell) != "kernel":
+        seen = whereami.kernel_kind(self.shell) == "kernel" and whereami.interactive(self.shell)
+        if not wanted or not seen or self.arrival.error is not None:
             return None
         progress = NodeProgress(self.shell, self.recorder, self.session, cell)
         if self.arrival.put_back:

@@ -1,6 +1,7 @@
 """A few words about a value, made when it is kept: what a person sees of it without loading it.
 
-Nothing of the user's is called: no `__repr__`, no `__len__`, no `__getattr__` but of types known by name.
+Nothing of the user's is called: no `__repr__`, no `__len__`, no `__getattr__` but of types known by name; and
+nothing is changed by being looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _WIDE = 24
 _TEXT = 200
 _DEEP = 2
 _SORTED = 1000
+_REDUCED = ("__reduce_ex__", "__reduce__", "__getstate__")
 
 
 def of(value: Any) -> str:
@@ -56,7 +58,7 @@ def _short(value: Any, deep: int) -> str:
         bases = ", ".join(base.__name__ for base in value.__bases__ if base is not object)
         return f"class {value.__name__}" + (f"({bases})" if bases else "")
     if issubclass(kind, types.ModuleType):
-        return f"module {value.__name__}"
+        return f"module {types.ModuleType.__getattribute__(value, '__name__')}"
     return _instance(value, kind, deep)
 
 
@@ -91,6 +93,10 @@ def _all_plain(value: Collection[Any]) -> bool:
 
 
 def _instance(value: Any, kind: type, deep: int) -> str:
+    # Asking some others, such as a `partial`, gives them an empty `__dict__`. Pickling has asked these.
+    plain = all(getattr(kind, name, None) is getattr(object, name, None) for name in _REDUCED)
+    if not plain:
+        return ""
     held = object.__getattribute__(value, "__dict__")
     if type(held) is not dict or not held or deep == 0:
         return ""

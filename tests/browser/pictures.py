@@ -134,7 +134,7 @@ def stills(lab: Lab, folder: Path) -> None:
     screen.screenshot(folder / "dashboard-dark.png")
     lab.theme("JupyterLab Light")
     screen.click("Graph", role="tab")
-    screen.output.locator("svg").wait_for()
+    screen.output.locator("svg[role=img]").wait_for()
     screen.screenshot(folder / "graph.png")
 
 

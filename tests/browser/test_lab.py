@@ -128,7 +128,7 @@ def test_a_click_rolls_back_and_the_variables_are_what_they_were(lab: Lab) -> No
     values.run()
     assert values.text().endswith("([1, 2, 3], [2, 3, 'half'], {'kept': 2}, True)")
     screen.click("Graph", role="tab")
-    lab.until(lambda: screen.output.locator("svg").count() == 1, "the graph")
+    lab.until(lambda: screen.output.locator("svg[role=img]").count() == 1, "the graph")
 
 
 def test_a_click_in_the_middle_of_a_cell_changes_nothing_under_it(lab: Lab) -> None:

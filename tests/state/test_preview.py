@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,13 @@ def test_nothing_of_the_users_is_called() -> None:
     assert preview.of(Hostile()) == ""
     assert preview.of([Hostile(), 1]) == "[…, 1]"
     assert preview.of(10**5000) == f"an integer of {(10**5000).bit_length()} bits"
+
+
+def test_nothing_is_changed_by_being_looked_at() -> None:
+    partial = functools.partial(len)
+    before = partial.__reduce__()
+    assert preview.of([partial]) == "[…]"
+    assert partial.__reduce__() == before
 
 
 def test_a_frame_shows_its_size_its_types_and_its_head() -> None:
