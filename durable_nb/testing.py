@@ -72,6 +72,7 @@ class Kernel:
         env: environment variables to set, over those of this process; None takes one out.
         isolated: keep key and profile in `.home` beside the notebook, away from the user's own.
         known: False starts a kernel that is not told its notebook's path, as nbclient does.
+        person: say that a person could answer, as front ends do; nobody does.
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class Kernel:
         env: Mapping[str, str | None] | None = None,
         isolated: bool = True,
         known: bool = True,
+        person: bool = False,
     ) -> None:
         from jupyter_client.manager import KernelManager
 
+        self._person = person
         self.notebook = Path(notebook).absolute()
         folder = self.notebook.parent
         wanted: dict[str, str | None] = dict(_isolation(folder)) if isolated else {}
@@ -153,7 +156,7 @@ class Kernel:
             "silent": False,
             "store_history": True,
             "user_expressions": {},
-            "allow_stdin": False,
+            "allow_stdin": self._person,
             "stop_on_error": True,
         }
         metadata = {"cellId": cell_id} if cell_id else {}

@@ -15,19 +15,30 @@ from durable_nb.store.repository import Repository
 
 
 def pin(keeper: Keeper, version: int, *, pinned: bool) -> None:
-    """Pin a checkpoint (it is never removed by itself), or unpin it."""
+    """Pin a checkpoint (it is never removed by itself), or unpin it.
+
+    Raises:
+        NotFoundError: this execution has no such checkpoint.
+    """
+    _must_be_here(keeper, version)
     keeper.note("pin", {"pin" if pinned else "unpin": [version]})
 
 
-def describe(keeper: Keeper, recovery: Recovery, version: int, text: str) -> None:
+def describe(keeper: Keeper, version: int, text: str) -> None:
     """Give a checkpoint another description.
 
     Raises:
-        NotFoundError: there is no such checkpoint.
+        NotFoundError: this execution has no such checkpoint.
     """
-    if version not in recovery.history().checkpoints():
-        raise NotFoundError(f"no checkpoint v{version}")
+    _must_be_here(keeper, version)
     keeper.note("describe", {"describe": {str(version): text}})
+
+
+def _must_be_here(keeper: Keeper, version: int) -> None:
+    """Before this kernel's execution has begun, what there is to see belongs to the one before."""
+    keeper.drain()
+    if not keeper.begun or version not in keeper.repository.history(keeper.execution).checkpoints():
+        raise NotFoundError(f"this execution has no checkpoint v{version}")
 
 
 def delete(keeper: Keeper, recovery: Recovery, version: int, *, force: bool) -> None:

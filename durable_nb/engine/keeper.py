@@ -177,8 +177,9 @@ class Keeper:
 
     def wait(self, *, safe: bool = False) -> None:
         """Wait until nothing is on its way to the disk; from any thread."""
-        if self._saver is not None:
-            self._saver.drain(safe=safe)
+        saver = self._saver  # another thread may be closing it
+        if saver is not None:
+            saver.drain(safe=safe)
 
     def drain(self, *, safe: bool = False) -> None:
         """Wait until nothing is on its way to the disk, and take back what failed to get there."""

@@ -592,7 +592,7 @@ class Session:
 
     def describe(self, version: int, text: str) -> None:
         """Give a checkpoint another description (see `housekeeping.describe`)."""
-        housekeeping.describe(self.keeper, self.recovery, version, text)
+        housekeeping.describe(self.keeper, version, text)
 
     def delete(self, version: int, *, force: bool = False) -> None:
         """Remove a checkpoint (see `housekeeping.delete`)."""

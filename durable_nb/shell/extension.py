@@ -139,6 +139,8 @@ class Extension:
         self._progress: NodeProgress | None = None
         self._running: Any = None
         """the cell that runs, recorded or not"""
+        self._busy: dict[int, int] = {}
+        """thread -> pieces of code under way there, silent ones and handlers of widgets too"""
         self._turn = threading.RLock()
         """held while a cell begins, and while a click moves the state"""
         self._nested_failure = False
@@ -231,6 +233,8 @@ class Extension:
 
     def _listen(self) -> None:
         shell = self.shell
+        shell.events.register("pre_execute", self._code_begins)
+        shell.events.register("post_execute", self._code_ended)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         shell.input_transformers_cleanup.append(directive.transform)
@@ -247,7 +251,10 @@ class Extension:
     def uninstall(self) -> None:
         """Take everything out of the shell again."""
         shell = self.shell
-        for event, hook in (("pre_run_cell", self.before_cell), ("post_run_cell", self.after_cell)):
+        for event, hook in (
+            ("pre_execute", self._code_begins), ("post_execute", self._code_ended),
+            ("pre_run_cell", self.before_cell), ("post_run_cell", self.after_cell),
+        ):  # fmt: skip
             if hook in shell.events.callbacks[event]:
                 shell.events.unregister(event, hook)
         if directive.transform in shell.input_transformers_cleanup:
@@ -262,6 +269,8 @@ class Extension:
 
     def close(self) -> None:
         """End the execution in order; at exit."""
+        if self._progress is not None:
+            self._progress.stop()
         if self.dashboard is not None:
             self.dashboard.close()
         if hasattr(self, "session"):
@@ -305,6 +314,18 @@ class Extension:
 
     # -- cells -------------------------------------------------------------------------------------
 
+    def _code_begins(self) -> None:
+        """`pre_execute`: also of silent code, which no other event tells of."""
+        with self._turn:
+            here = threading.get_ident()
+            self._busy[here] = self._busy.get(here, 0) + 1
+
+    def _code_ended(self) -> None:
+        here = threading.get_ident()
+        left = self._busy.pop(here, 1) - 1  # an empty cell ends without having begun
+        if left > 0:
+            self._busy[here] = left
+
     def before_cell(self, info: Any) -> None:
         """`pre_run_cell`: decide what becomes of the cell. Never raises."""
         if self._info is not None:
@@ -312,7 +333,8 @@ class Extension:
         self.arrival, self._progress = Arrival(), None
         self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
-            self._running = info
+            with self._turn:
+                self._running = self._running or info
             self.session.note_unseen("a cell that is not recorded ran")
             return
         self._info, self._nested_failure, self._loading = info, False, None
@@ -334,13 +356,15 @@ class Extension:
             cell = self._cell(info, raw, tree)
             self.arrival = self._refused(raw) or self.session.arrive(cell, resumed=resumed is not None)
             self._gate.replacement = tree if resumed is not None else None
-            self._progress = self._follow(cell)
+            self._show_safely(partial(self._follow, cell))
             for note in self.arrival.notes:
                 print(note)
         except KeyboardInterrupt:
             # IPython would run the body all the same, perhaps on a state that was moved half-way.
-            self.session.attempts.interrupted_early()
-            self.arrival = Arrival(error=RefusedError("interrupted before the cell ran: run it again"))
+            # What is put back already stays so: nothing of it runs, and asked again it would not be put back.
+            if not self.arrival.put_back:
+                self.session.attempts.interrupted_early()
+                self.arrival = Arrival(error=RefusedError("interrupted before the cell ran: run it again"))
         except Exception as error:
             self._warn("this cell is not recorded", error)
             self.session.note_unseen("a cell was not recorded")
@@ -355,21 +379,29 @@ class Extension:
         if not self.arrival.put_back:
             self.recorder.start()
 
-    def _follow(self, cell: Cell) -> NodeProgress | None:
+    def _follow(self, cell: Cell) -> None:
         """Show how a node is going, where there is a person who sees it.
 
         The outputs of headless runs are compared (nbval, for one), and times differ.
         """
-        wanted = cell.options is not None and self.session.settings.progress_tracking
+        session = self.session
+        wanted = cell.options is not None and session.settings.progress_tracking and session.keeper.enabled
         seen = whereami.kernel_kind(self.shell) == "kernel" and whereami.interactive(self.shell)
         if not wanted or not seen or self.arrival.error is not None:
-            return None
-        progress = NodeProgress(self.shell, self.recorder, self.session, cell)
+            return
+        progress = NodeProgress(self.shell, self.recorder, session, cell)
         if self.arrival.put_back:
             progress.put_back()
-            return None
+            return
+        self._progress = progress  # before it begins: an interrupt on the way ends it, too
         progress.begin()
-        return progress
+
+    def _show_safely(self, show: Callable[[], None]) -> None:
+        """What is only shown is never a reason for a cell to run, or not to be kept."""
+        try:
+            show()
+        except Exception as error:
+            self._warn("how this node is going cannot be shown", error)
 
     def _is_node(self, info: Any) -> bool:
         """Whether the directive line is there to raise what refuses the cell."""
@@ -420,8 +452,6 @@ class Extension:
 
     def after_cell(self, result: Any) -> None:
         """`post_run_cell`: keep what the cell did. Never raises."""
-        if result is None or self._running is None or self._is_same(result.info, self._running):
-            self._running = None
         progress = self._progress
         try:
             if result is not None and self._loading is not None and self._info is None:
@@ -435,11 +465,13 @@ class Extension:
             outputs = self.recorder.stop()
             self._info = None
             if self.arrival.put_back or self.arrival.error is not None:
+                if progress is not None:
+                    self._show_safely(partial(progress.end, None, NodeStatus.INTERRUPTED, None))
                 return
             status, error = self._status(result), _error(result)
             ticket = self.session.finish(status, outputs, error)
             if progress is not None:
-                progress.end(ticket, status, error)
+                self._show_safely(partial(progress.end, ticket, status, error))
         except KeyboardInterrupt:
             self._info = None
             self.session.note_unseen("a save was interrupted")
@@ -451,6 +483,10 @@ class Extension:
         finally:
             if progress is not None and self._info is None:
                 progress.stop()
+            # Not before it is kept: a click meanwhile would move the state that is being captured.
+            if result is None or self._running is None or self._is_same(result.info, self._running):
+                self._running = None
+                self._busy.pop(threading.get_ident(), None)
 
     def _is_same(self, info: Any, other: Any) -> bool:
         """Whether both are one cell: after an early interrupt IPython has another object for it."""
@@ -465,7 +501,8 @@ class Extension:
         with self._turn:
             if session is not self.session or _loaded.get(id(self.shell)) is not self:
                 raise RefusedError("this dashboard is of a session that is over: %durable opens another one")
-            if self._running is not None:
+            elsewhere = self._busy.keys() - {threading.get_ident()}  # a click is such a piece itself
+            if self._running is not None or elsewhere:
                 raise RefusedError("a cell is running, so nothing was changed: click again when it has ended")
             return act()
 
@@ -502,12 +539,17 @@ class Extension:
         """Show the dashboard, and beside it a line that is still there when the kernel is gone."""
         from durable_nb.ui.dashboard import Dashboard
 
-        if self.dashboard is not None:
-            self.dashboard.close()
-        self.dashboard = Dashboard(self.session, partial(self.steer, self.session))
+        # The same widgets are shown again: those of an old dashboard would stay in the kernel for good.
+        if self.dashboard is None or self.dashboard.session is not self.session:
+            if self.dashboard is not None:
+                self.dashboard.close()
+            self.dashboard = Dashboard(self.session, partial(self.steer, self.session))
+        else:
+            self.dashboard.refresh()
         bundle = {**self.dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
-        self.shell.display_pub.publish(bundle, {})
-        self.show(screen.when(render.moment(time.time())))
+        with self.recorder.unrecorded():
+            self.shell.display_pub.publish(bundle, {})
+            self.show(screen.when(render.moment(time.time())))
 
     def show(self, rendered: render.Rendered) -> None:
         """Show a report: as HTML where a front end can, as text elsewhere."""

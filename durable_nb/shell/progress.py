@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -32,7 +33,8 @@ class NodeProgress:
 
     def __init__(self, shell: InteractiveShell, recorder: Recorder, session: Session, cell: Cell) -> None:
         assert cell.options is not None
-        self._shell = shell
+        # The user's code may have put a capturing one in its place by the next update.
+        self._publish: Any = shell.display_pub.publish
         self._recorder = recorder
         self._session = session
         self._name = cell.options.name
@@ -114,7 +116,7 @@ class NodeProgress:
             if rendered.text == self._shown or (running and self._over.is_set()):
                 return
             first, self._shown = self._shown is None, rendered.text
-            publish: Any = self._shell.display_pub.publish
             bundle, place = rendered._repr_mimebundle_(), {"display_id": self._display}
-            with self._recorder.unrecorded():
-                publish(bundle, {"durable_nb": "progress"}, transient=place, update=not first)
+            # Whatever a hook of somebody's raises: the cell is not to suffer from what is only shown.
+            with self._recorder.unrecorded(), contextlib.suppress(Exception):
+                self._publish(bundle, {"durable_nb": "progress"}, transient=place, update=not first)

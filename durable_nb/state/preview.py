@@ -71,15 +71,15 @@ def _container(value: Any, kind: type, deep: int) -> str:
     if deep == 0:
         return f"{first}…{last}" if value else f"{first}{last}"
     # In the order in which it is walked; of a set that differs from one process to the next.
-    shown = sorted(value, key=repr) if kind in (set, frozenset) and _all_plain(value) else value
+    shown: Iterable[Any] = value.items() if kind is dict else value
+    if kind in (set, frozenset) and _all_plain(value):
+        shown = sorted(value, key=repr)
     items: list[str] = []
     for item in shown:
         if len(items) == _ITEMS:
             break
-        if kind is dict:
-            items.append(f"{_short(item, deep - 1)}: {_short(value[item], deep - 1) or '…'}")
-        else:
-            items.append(_short(item, deep - 1) or "…")
+        parts = item if kind is dict else (item,)
+        items.append(": ".join(_short(part, deep - 1) or "…" for part in parts))
     more = ", …" if len(value) > _ITEMS else "," if kind is tuple and len(value) == 1 else ""
     count = f" ({len(value):,})" if len(value) > _ITEMS else ""
     if kind in (set, frozenset) and not (value and _all_plain(value)):
@@ -97,7 +97,10 @@ def _instance(value: Any, kind: type, deep: int) -> str:
     plain = all(getattr(kind, name, None) is getattr(object, name, None) for name in _REDUCED)
     if not plain:
         return ""
-    held = object.__getattribute__(value, "__dict__")
+    slots = [vars(base)["__dict__"] for base in kind.__mro__ if "__dict__" in vars(base)]
+    if any(type(slot) is not types.GetSetDescriptorType for slot in slots):
+        return ""
+    held = object.__getattribute__(value, "__dict__") if slots else None
     if type(held) is not dict or not held or deep == 0:
         return ""
     shown = [f"{name}={_short(held[name], deep - 1) or '…'}" for name in list(held)[:_ITEMS]]
@@ -115,7 +118,7 @@ def _array(value: Any) -> str:
 def _frame(value: Any) -> str:
     rows, columns = value.shape
     head = value.iloc[:_ROWS, :_COLUMNS]
-    names = [str(name)[:_WIDE] for name in head.columns]
+    names = [_cell(name) for name in head.columns]
     cells = [[_cell(v) for v in row] for row in head.itertuples(index=False, name=None)]
     lines = [f"{rows:,} rows × {columns:,} columns", *_aligned(names, map(str, head.dtypes), *cells)]
     return "\n".join(lines) + ("" if columns <= _COLUMNS else "\n…")
@@ -155,8 +158,11 @@ def _aligned(*rows: Iterable[str]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    if type(value) is float:
+    kind = type(value)
+    if kind is float:
         return f"{value:.6g}"
+    if (kind.__module__.partition(".")[0], kind.__name__) in _KNOWN:
+        return "…"
     text = value if type(value) is str else str(value) if _is_plain(value) else _short(value, 1)
     return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
 

@@ -63,7 +63,7 @@ def plan(
         only: restrict to these variables and what belongs to them.
         keep: names that must not be overwritten.
     """
-    live = capture.live
+    live = dict(capture.live)  # a cell may be running in another thread
     kept = set(keep)
     unsaved: dict[str, str] = {}
     load: dict[str, str] = {}

@@ -47,7 +47,7 @@ class Dashboard:
     """
 
     def __init__(self, session: Session, steer: Steer) -> None:
-        self._session = session
+        self.session = session
         self._steer = steer
         self._found: Overview = overview.of(session)
         self._chosen: int | None = None
@@ -161,7 +161,9 @@ class Dashboard:
     def refresh(self) -> None:
         """Show where the session stands now."""
         with self._lock:
-            self._found = overview.of(self._session)
+            before, self._found = self._found.execution, overview.of(self.session)
+            if before != self._found.execution:
+                self._chosen = None  # its number is another checkpoint's now
             self._draw()
 
     def _draw(self) -> None:
@@ -188,7 +190,7 @@ class Dashboard:
         button.layout.display = "none" if entry is None else ""
         if entry is None:
             return
-        label = overview.first_line(self._session, entry)
+        label = overview.first_line(self.session, entry)
         text = screen.row(entry, label, now).replace(" ", "\N{NO-BREAK SPACE}")
         here = "▶" if entry.version is not None and entry.version == self._found.version else " "
         button.description = here.replace(" ", "\N{NO-BREAK SPACE}") + text
@@ -211,14 +213,19 @@ class Dashboard:
             )
             self._names.options, self._names.layout.display = (), "none"
             return
-        label = overview.first_line(self._session, entry)
+        label = overview.first_line(self.session, entry)
         self._pin.description = "Unpin" if entry.pinned else "Pin"
         if entry.version is None:
             state = escape(f"{label}: {entry.status.lower()}, no state was kept with it")
             self._detail.value = f"<div class='durable-nb'>{state}</div>"
             self._names.options, self._names.layout.display = (), "none"
             return
-        found = overview.changes(self._session, entry.version)
+        try:
+            found = overview.changes(self.session, entry.version)
+        except DurableError as error:  # also while a collection is under way: said here, and not for good
+            self._detail.value = f"<div class='durable-nb dnb-bad'>✗ {escape(f'{label}: {error}')}</div>"
+            self._names.options, self._names.layout.display = (), "none"
+            return
         self._detail.value = f"<div class='durable-nb'>{screen.changes(entry, label, found)}</div>"
         names = tuple(c.name for c in found if c.how != "unchanged")
         if names != tuple(self._names.options):
@@ -249,7 +256,7 @@ class Dashboard:
 
     def _turned(self, tab: int | None) -> None:
         if tab == 1:
-            found = self._steer(lambda: graphs.rendered(graph.of(self._session)))
+            found = self._steer(lambda: graphs.rendered(graph.of(self.session)))
             self._graph.value = found.html
 
     # -- steering --------------------------------------------------------------------------------
@@ -260,6 +267,8 @@ class Dashboard:
         self._tell(report.html)
 
     def _version(self) -> int:
+        if self._found.execution != self.session.keeper.execution:
+            self.refresh()
         entry = self._entry()
         if entry is None or entry.version is None:
             raise DurableError("choose a checkpoint first")
@@ -267,23 +276,23 @@ class Dashboard:
 
     def _roll_back(self) -> None:
         version = self._version()
-        self._steered(lambda: render.recovery(self._session.recover(version)))
+        self._steered(lambda: render.recovery(self.session.recover(version)))
 
     def _roll_back_some(self) -> None:
         version, names = self._version(), list(self._names.value)
         if not names:
             raise DurableError("select the variables to bring back in the list above")
-        self._steered(lambda: render.recovery(self._session.recover(version, only=names)))
+        self._steered(lambda: render.recovery(self.session.recover(version, only=names)))
 
     def _undone(self) -> None:
-        self._steered(lambda: render.recovery(self._session.undo()))
+        self._steered(lambda: render.recovery(self.session.undo()))
 
     def _pinned(self) -> None:
         version, entry = self._version(), self._entry()
         pinned = entry is not None and not entry.pinned
 
         def act() -> render.Rendered:
-            self._session.pin(version, pinned=pinned)
+            self.session.pin(version, pinned=pinned)
             return render.lines(f"durable_nb: {'pinned' if pinned else 'unpinned'} v{version}", ())
 
         self._steered(act)
@@ -292,7 +301,7 @@ class Dashboard:
         version, text = self._version(), self._words.value.strip()
 
         def act() -> render.Rendered:
-            self._session.describe(version, text)
+            self.session.describe(version, text)
             return render.lines(f"durable_nb: described v{version}", ())
 
         self._steered(act)

@@ -154,6 +154,27 @@ def test_the_dashboard_never_moves_the_state_under_a_running_cell(tmp_path: Path
     rolls_back(tmp_path)
 
 
+def test_looking_again_and_again_makes_no_more_widgets(tmp_path: Path) -> None:
+    count = "len(__import__('ipywidgets').widgets.widget._instances)"
+    with Kernel(tmp_path / "analysis.ipynb") as kernel:
+        for source in NODES:
+            assert kernel.run(source).error == ""
+        before = kernel.value(count)
+        for _ in range(5):
+            kernel.run("%durable")
+        assert kernel.value(count) == before
+
+
+def test_what_a_user_captures_has_no_line_of_ours(tmp_path: Path) -> None:
+    captures = "%%node slow\nwith capture_output() as shown:\n    time.sleep(2.2)"
+    with Kernel(tmp_path / "analysis.ipynb", person=True) as kernel:
+        kernel.run(NODES[0])
+        kernel.run("import time\nfrom IPython.utils.capture import capture_output")
+        line = kernel.run(captures).text
+        assert line.startswith("✓ slow")
+        assert kernel.value("shown.outputs") == "[]"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["6.31.0", "7.3.0"])
 def test_nor_in_other_ipykernels(

@@ -64,6 +64,28 @@ def test_nothing_of_the_users_is_called() -> None:
     assert preview.of(10**5000) == f"an integer of {(10**5000).bit_length()} bits"
 
 
+class Key:
+    asked = 0
+
+    def __hash__(self) -> int:
+        Key.asked += 1
+        return 1
+
+    def __str__(self) -> str:
+        Key.asked += 1
+        return "key"
+
+    __repr__ = __str__
+
+
+def test_keys_and_labels_are_not_asked_either() -> None:
+    values: list[Any] = [{Key(): 1}, pd.DataFrame([[1]], columns=pd.Index([Key()], dtype=object))]
+    values.append(pd.DataFrame({"a": [np.array([Key()], dtype=object)]}))
+    Key.asked = 0
+    assert all(preview.of(value) for value in values)
+    assert Key.asked == 0
+
+
 def test_nothing_is_changed_by_being_looked_at() -> None:
     partial = functools.partial(len)
     before = partial.__reduce__()

@@ -143,6 +143,15 @@ def test_a_click_while_a_cell_runs_is_refused_with_a_word(notebook: Notebook, pa
     assert notebook["a"] == [1]
 
 
+def test_a_click_while_a_result_is_saved_is_refused_too(notebook: Notebook, page: Page) -> None:
+    page.choose("load")
+    notebook.space["click"] = lambda: _elsewhere(lambda: page.press("Roll back here"))
+    notebook.run("class Slow:\n    def __reduce__(self):\n        click()\n        return (Slow, ())")
+    notebook.run("%%node late\nslow, found = Slow(), a + [4]")
+    assert "a cell is running" in page.text()
+    assert notebook["found"] == [1, 2, 4]
+
+
 def _elsewhere(act: Callable[[], None]) -> None:
     thread = threading.Thread(target=act)
     thread.start()
@@ -173,6 +182,15 @@ def test_a_dashboard_of_a_session_that_is_over_steers_nothing(notebook: Notebook
     page.press("Roll back here")
     assert "is over" in page.text()
     assert notebook["a"] == [1, 2]
+
+
+def test_after_new_nothing_of_the_execution_before_is_chosen(notebook: Notebook, page: Page) -> None:
+    page.choose("load")
+    notebook.run("%durable new")
+    page.press("Pin")
+    assert "choose a checkpoint first" in page.text()
+    notebook.run("z = 1")
+    assert not any(point.pinned for point in durable_nb.history())
 
 
 def test_an_error_of_a_handler_is_seen(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
