@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from durable_nb import config
-from durable_nb.engine import difference, failure, graph, housekeeping, overview
+from durable_nb.engine import failure, housekeeping, overview
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
 from durable_nb.model import Record
 from durable_nb.shell import directive, whereami
-from durable_nb.ui import differences, render, screen
-from durable_nb.ui import graph as drawing
+from durable_nb.ui import render, screen
 
 if TYPE_CHECKING:
     from durable_nb.shell.extension import Extension
@@ -114,6 +113,9 @@ def _show(extension: Extension, args: list[str]) -> render.Rendered:
 
 
 def _diff(extension: Extension, args: list[str]) -> render.Rendered:
+    from durable_nb.engine import difference
+    from durable_nb.ui import differences
+
     session = extension.session
     if not args:
         raise UsageError(
@@ -134,6 +136,9 @@ def _nodes(extension: Extension, _args: list[str]) -> render.Rendered:
 
 
 def _graph(extension: Extension, _args: list[str]) -> render.Rendered:
+    from durable_nb.engine import graph
+    from durable_nb.ui import graph as drawing
+
     return drawing.rendered(graph.of(extension.session))
 
 
