@@ -14,6 +14,9 @@ from typing import Any
 from durable_nb.model import NodeStatus, Record
 from durable_nb.store.log import History
 
+_NAMED = 100
+"""Cells of a branch that was left that are named: the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedCell:
@@ -103,16 +106,24 @@ def left_behind(history: History, before: int | None, after: int) -> tuple[str, 
         before: the version that was live.
         after: the version that is live now.
     """
-    kept = {record.number for record in lineage(history, after)}
+    parents = {version: point.parent for version, point in history.checkpoints().items()}
+    left = sorted(_line(parents, before) - _line(parents, after))[-_NAMED:]
     done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
-    names = [
-        str(record.body["attempt"]["label"])
-        for record in lineage(history, before)
-        if record.number not in kept
-        and record.body.get("attempt")
-        and record.body["attempt"]["status"] in done
-    ]
+    names = []
+    for version in left:
+        entry = history.entry(version)
+        attempt = entry.record.body.get("attempt") if entry is not None else None
+        if attempt and attempt["status"] in done:
+            names.append(str(attempt["label"]))
     return tuple(dict.fromkeys(names))
+
+
+def _line(parents: Mapping[int, int | None], version: int | None) -> set[int]:
+    found: set[int] = set()
+    while version is not None and version in parents:
+        found.add(version)
+        version = parents[version]
+    return found
 
 
 def recorded_cells(history: History, version: int | None, failed: Collection[str] = ()) -> list[RecordedCell]:
