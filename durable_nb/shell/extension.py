@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,13 @@ _OWN = re.compile(
 
 _FIRST = ("_", "In", "Out", "get_ipython", "exit", "quit")
 """How these begin: most names need no regular expression."""
+
+
+@cache
+def _is_own(name: str) -> bool:
+    """Whether IPython keeps a name for itself. Asked for every name after every cell."""
+    return _OWN.fullmatch(name) is not None
+
 
 _loaded: dict[int, Extension] = {}
 
@@ -296,11 +303,11 @@ class Extension:
         if names == self._names_seen and all(map(operator.is_, map(space.get, seen), seen.values())):
             return self._visible
         self._names_seen = names
-        self._hidden = {n: v for n, v in hidden.items() if space.get(n) is v and not _OWN.fullmatch(n)}
+        self._hidden = {n: v for n, v in hidden.items() if not _is_own(n) and space.get(n) is v}
         self._visible = [
             n for n, value in list(space.items())
             if type(n) is str and hidden.get(n, missing) is not value
-            and not (n.startswith(_FIRST) and _OWN.fullmatch(n))
+            and not (n.startswith(_FIRST) and _is_own(n))
         ]  # fmt: skip
         return self._visible
 
