@@ -103,10 +103,11 @@ def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
 
 def _change(change: Change) -> str:
     note = f"<div class='dnb-note'>{escape(change.note)}</div>" if change.note else ""
+    kind = escape(change.kind).replace(".", ".<wbr>")
     size = render.amount(change.size) if change.how != "removed" else ""
     return (
         f"<tr><td class='dnb-{style.tone(change.how)}' title='{change.how}'>{style.shape(change.how)}</td>"
-        f"<td><code>{escape(change.name)}</code><div class='dnb-note'>{escape(change.kind)}</div>{note}</td>"
+        f"<td><code>{escape(change.name)}</code><div class='dnb-note'>{kind}</div>{note}</td>"
         f"<td>{_seen('now', change.now)}{_seen('then', change.then)}</td>"
         f"<td class='dnb-size'>{size}</td></tr>"
     )
