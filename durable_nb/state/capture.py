@@ -431,7 +431,7 @@ class Capture:
 
     def renew(self, live: Live) -> None:
         """Note what pickling a restored component gives: an object is not changed by having been restored."""
-        if sum(p.size for p in live.stream) > _RENEWED:
+        if live.atom is not None or sum(p.size for p in live.stream) > _RENEWED:
             return
         dumped = self._dumped(live.names)
         if dumped is None:
