@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import atexit
-import operator
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +25,7 @@ from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageEr
 from durable_nb.model import NodeStatus
 from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
+from durable_nb.shell.names import UserNames
 from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.shell.progress import NodeProgress
@@ -37,22 +36,6 @@ from durable_nb.ui import card, render, screen
 
 if TYPE_CHECKING:
     from durable_nb.ui.dashboard import Dashboard
-
-_OWN = re.compile(
-    r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|In|Out|get_ipython|exit|quit"
-    r"|__(name|doc|package|loader|spec|builtins?|file|annotations|annotate|conditional_annotations|session|warningregistry)__"
-)
-"""Names that IPython keeps in the user's namespace for itself."""
-
-_FIRST = ("_", "In", "Out", "get_ipython", "exit", "quit")
-"""How these begin: most names need no regular expression."""
-
-
-@cache
-def _is_own(name: str) -> bool:
-    """Whether IPython keeps a name for itself. Asked for every name after every cell."""
-    return _OWN.fullmatch(name) is not None
-
 
 _loaded: dict[int, Extension] = {}
 
@@ -154,9 +137,7 @@ class Extension:
         self._loading: str | None = None
         self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
-        self._visible: list[str] = []
-        self._names_seen: tuple[tuple[Any, ...], int] = ((), 0)
-        self._hidden: dict[str, Any] = {}
+        self.visible = UserNames(shell)
 
     # -- installing --------------------------------------------------------------------------------
 
@@ -292,24 +273,6 @@ class Extension:
         """`%config` changed something: it holds from the next cell on."""
         if hasattr(self, "session"):
             self.session.settings = config.load(self.place.folder, **self.overrides)
-
-    def visible(self) -> list[str]:
-        """The names in the namespace that are the user's."""
-        hidden = self.shell.user_ns_hidden
-        space = self.shell.user_ns
-        missing = object()
-        # Between most cells no name comes or goes, and none that IPython hides gets another value.
-        names, seen = (tuple(space), len(hidden)), self._hidden
-        if names == self._names_seen and all(map(operator.is_, map(space.get, seen), seen.values())):
-            return self._visible
-        self._names_seen = names
-        self._hidden = {n: v for n, v in hidden.items() if not _is_own(n) and space.get(n) is v}
-        self._visible = [
-            n for n, value in list(space.items())
-            if type(n) is str and hidden.get(n, missing) is not value
-            and not (n.startswith(_FIRST) and _is_own(n))
-        ]  # fmt: skip
-        return self._visible
 
     def _current_cell(self) -> str | None:
         """Source of the cell that loads the extension; None where no cell does."""
