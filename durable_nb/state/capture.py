@@ -115,9 +115,9 @@ class Capture:
 
     def advanced(self, names: Iterable[str]) -> set[str]:
         """Iterators among what was touched that cannot be kept: using them has changed them."""
-        found, _ = self.touched(names)
-        lost = (n for n in found if n in self.live and self.live[n].unsaved is not None)
-        return {n for n in lost if hasattr(type(self.space.get(n)), "__next__")}
+        unkept = {name for name, live in self.live.items() if live.unsaved is not None}
+        lost = {name for name in unkept if hasattr(type(self.space.get(name)), "__next__")}
+        return lost & self.touched(names)[0] if lost else lost
 
     # -- the capture -----------------------------------------------------------------------------
 
