@@ -11,7 +11,7 @@ import gc
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pickle import PickleBuffer
@@ -35,6 +35,9 @@ _RENEWED = 1 << 20
 
 _PREVIEWS = 50
 """Names of one component that are previewed."""
+
+_SHIFTED = 512 << 10
+"""New bytes of a stream from which on it pays to ask why so much of it is new."""
 
 _SEARCH = 1.0
 """Seconds for one try in the search for what refuses to be pickled."""
@@ -271,8 +274,15 @@ class Capture:
     def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | _Refusal:
         start = time.perf_counter()
         try:
-            dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds))
-            live = self._hashed(values, dumped, limit)
+            before = self.live.get(next(iter(values)))
+            texts = before.texts if before is not None else None
+            dumped, stream = self._dump(values, texts or ())
+            if texts is None and before is not None and stream is not None and _shifted(before, stream):
+                texts = self._limit.run(lambda: pickling.repeated(values, self.space, self._kinds))
+                if texts:
+                    dumped, stream = self._dump(values, texts)
+            live = self._hashed(values, dumped, stream, limit)
+            live.texts = texts
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -282,6 +292,13 @@ class Capture:
             (value,) = values.values()
             live.atom, live.shape = _atom(value), shape_of(value)
         return live
+
+    def _dump(self, values: Mapping[str, Any], texts: Sequence[str]) -> tuple[pickling.Dump, Split | None]:
+        """Values, pickled; their stream in pieces, where it is not short."""
+        dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds, texts))
+        if not dumped.regions and len(dumped.stream) <= INLINE:
+            return dumped, None
+        return dumped, self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
 
     def _refusal(self, value: Any, name: str) -> _Refusal | None:
         try:
@@ -308,7 +325,9 @@ class Capture:
             self._snapshot.remade.add(name)
         return live
 
-    def _hashed(self, values: Mapping[str, Any], dumped: pickling.Dump, limit: int | None) -> Live:
+    def _hashed(
+        self, values: Mapping[str, Any], dumped: pickling.Dump, stream: Split | None, limit: int | None
+    ) -> Live:
         live = Live(
             tuple(sorted(values)),
             {name: _type_name(value) for name, value in values.items()},
@@ -316,10 +335,9 @@ class Capture:
             mentions=frozenset(dumped.mentions),
             outside=dumped.outside,
         )
-        if not dumped.regions and len(dumped.stream) <= INLINE:
+        if stream is None:
             live.inline = dumped.stream
             return live
-        stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
         parts = [self.fingerprints.split(r.memory, content_defined=False) for r in dumped.regions]
         self._keep(*parts, stream=stream, limit=limit)
         live.stream = stream.pieces
@@ -511,6 +529,14 @@ def _type_name(value: Any) -> str:
     module = kind.__module__
     own = module in ("builtins", "__main__") or type(module) is not str
     return kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
+
+
+def _shifted(before: Live, stream: Split) -> bool:
+    """Whether most of a long stream is new, though the one before it was about as long."""
+    new = sum(piece.size for piece, _ in stream.fresh)
+    then = sum(piece.size for piece in before.stream)
+    now = sum(piece.size for piece in stream.pieces)
+    return new > max(_SHIFTED, now // 2) and abs(now - then) < then // 8
 
 
 class _Refusal:
