@@ -14,12 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pickle import PickleBuffer
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
 from durable_nb.state import access, ambient, pickling, preview, refusals, sharing
-from durable_nb.state.arrays import shape_of
+from durable_nb.state.arrays import memory_of, shape_of
 from durable_nb.state.atoms import is_atomic
 from durable_nb.state.cycles import cycles
 from durable_nb.state.deadline import ExpiredError, Limit, within
@@ -184,9 +183,10 @@ class Capture:
                 look.add(name)
         self._rebound = rebound
         # A definition that was rebound or deleted changes what its dependents refer to.
-        for name, live in self.live.items():
-            if name in values and not rebound.isdisjoint(live.refs):
-                look.add(name)
+        if not rebound.isdisjoint(self._referenced):
+            for name, live in self.live.items():
+                if name in values and not rebound.isdisjoint(live.refs):
+                    look.add(name)
         for name in list(look):
             if name in self.live:
                 look.update(n for n in self.live[name].names if n in values)
@@ -252,7 +252,7 @@ class Capture:
         return found
 
     def _array(self, name: str, value: Any, limit: int | None) -> Live | _Refusal | None:
-        """A plain array that was looked at before: its bytes are all that can differ. None for others."""
+        """An array that was looked at before, whose bytes are all that can differ. None for others."""
         start = time.perf_counter()
         live = self.live.get(name)
         if live is None or live.shape is None or live.names != (name,) or len(live.buffers) != 1:
@@ -260,7 +260,7 @@ class Capture:
         if live.shape != shape_of(value) or self._bindings.get(name) != id(value):
             return None
         ((size, readonly, pieces),) = live.buffers
-        split = self.fingerprints.split(PickleBuffer(value).raw(), content_defined=False)
+        split = self.fingerprints.split(memory_of(value), content_defined=False)
         if not split.fresh and [*map(id, split.pieces)] == [*map(id, pieces)]:
             return live
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from durable_nb.state import instances
 from durable_nb.state.access import of_code
-from durable_nb.state.arrays import shape_of
+from durable_nb.state.arrays import is_plain
 from durable_nb.state.atoms import library
 from durable_nb.state.functions import is_script, own_scope
 
@@ -70,7 +70,7 @@ class Walk:
         self, obj: Any, owner: int, owner_of: dict[int, int], join: Callable[[int, int], None]
     ) -> bool:
         """Note the memory of an array that holds nothing else; whether `obj` is one."""
-        if shape_of(obj) is None:
+        if not is_plain(obj):
             return False
         first = owner_of.setdefault(id(obj), owner)
         if first != owner:
