@@ -58,6 +58,9 @@ FOUND: dict[str, list[str | int]] = {
     "what an instance of a class that lost its name shares": [
         "class K: pass\na = K(); b = []; a.x = b", "class K: pass", "b.append(1)", 2, 3, "newest",
     ],
+    "what shared objects with a variable that only code mentions": [
+        "c = []", "v = [c]", "class J: pass\nclass K:\n    def size(self, x=J): return v", "del J", 1, 4,
+    ],
     "what stays live, of a class that is brought back": [
         "class K: pass\nb = [n for n in ()], (n for n in ())", "K.late = 1", "b = [K()]", 1, "newest",
     ],
