@@ -61,6 +61,17 @@ FOUND: dict[str, list[str | int]] = {
     "what shared objects with a variable that only code mentions": [
         "c = []", "v = [c]", "class J: pass\nclass K:\n    def size(self, x=J): return v", "del J", 1, 4,
     ],
+    "an error ties nothing to what ran when it was raised": [
+        "def g(n): raise KeyError\nb = []", "try: g(b)\nexcept KeyError as e: u = [e]", "u.append(1)", 2,
+    ],
+    "dataclasses share nothing": [
+        "@dataclasses.dataclass\nclass P:\n    x: int = 1\nb = P\ndel P",
+        "@dataclasses.dataclass\nclass P:\n    x: int = 1", "P.late = 2", 2,
+    ],
+    "functions with caches share nothing": [
+        "@functools.lru_cache\ndef h(): return 1", "def f(x=h, *, k=[4]): return x",
+        "@functools.lru_cache\ndef h(): return 2", "e = 1", "h = None", 4,
+    ],
     "what stays live, of a class that is brought back": [
         "class K: pass\nb = [n for n in ()], (n for n in ())", "K.late = 1", "b = [K()]", 1, "newest",
     ],
