@@ -63,5 +63,8 @@ def is_atomic(value: Any) -> bool:
         return False
     if f"{kind.__module__}.{kind.__qualname__}" in _IMMUTABLE_NAMES:
         return True
+    dtypes = sys.modules.get("pandas.core.dtypes.base")
+    if dtypes is not None and issubclass(kind, dtypes.ExtensionDtype):
+        return kind.__name__ != "CategoricalDtype"  # that one holds the categories
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(kind, numpy.generic | numpy.dtype) and kind is not numpy.void
