@@ -207,17 +207,18 @@ class Recovery:
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
 
     def _parted(self, todo: restore.Plan) -> Snapshot:
-        """What stayed live since the checkpoint could not keep it, looked at anew where it shared objects.
+        """What stayed live, looked at anew where it shared objects with what did not, or refers to it.
 
-        What it shared them with has been brought back: they may share them still, or no longer.
+        It may share them still, or no longer; the definition that it refers to may have lost its name.
         """
         capture = self.keeper.capture
-        stayed = [capture.live[name] for name in todo.unsaved if name in capture.live]
-        parted = {n for live in stayed if not todo.load.keys().isdisjoint(live.names) for n in live.names}
+        moved = {*todo.load, *todo.delete}
+        stayed = {live for name, live in capture.live.items() if live.digest != todo.load.get(name)}
+        parted = {live for live in stayed if not moved.isdisjoint((*live.names, *live.refs))}
         if not parted:
             return Snapshot()
-        capture.forget(parted)
-        return capture.take(parted)
+        capture.forget([name for name, live in capture.live.items() if live in parted])
+        return capture.take({name for live in parted for name in live.names})
 
     def _too_large(
         self, target: targets.Target | None, only: list[str] | None, keep: Iterable[str]

@@ -146,10 +146,12 @@ class Capture:
         done: set[str] = set()
         replaced: dict[str, Live] = {}
         while todo:
-            for group in self._groups(todo, values):
+            done |= todo
+            for group in self._groups(done, values):  # what is new may share objects with what is not
+                if todo.isdisjoint(group):
+                    continue
                 for live in self._pickled(group, values, only_under):
                     replaced.update(dict.fromkeys(live.names, live))
-            done |= todo
             todo = self._reached_by(replaced, values) - done if touched is not None else set()
         for group in self._cycles(replaced):
             for live in self._pickled(group, values, only_under):
@@ -187,12 +189,12 @@ class Capture:
             for name, live in self.live.items():
                 if name in values and not rebound.isdisjoint(live.refs):
                     look.add(name)
-        for name in list(look):
-            if name in self.live:
-                look.update(n for n in self.live[name].names if n in values)
-        for name in gone:
-            look.update(n for n in self.live[name].names if n in values)
-        return look
+        return self._whole((*look, *gone), values)
+
+    def _whole(self, names: Iterable[str], values: Mapping[str, Any]) -> set[str]:
+        """With the variables that these shared objects with: they may have parted."""
+        shared = (self.live[n].names if n in self.live else (n,) for n in names)
+        return {n for group in shared for n in group if n in values}
 
     def _reached_by(self, replaced: Mapping[str, Live], values: Mapping[str, Any]) -> set[str]:
         """Using an object uses the definitions that it references, and what their code mentions."""
@@ -201,7 +203,8 @@ class Capture:
             more.update(live.refs)
         code = {m for live in replaced.values() for m in live.mentions}
         reached, _ = access.reached({n for n in more | code if n in values}, values)
-        return {n for n in reached if n in values and (n not in self.live or self.live[n].atom is None)}
+        found = (n for n in reached if n in values and (n not in self.live or self.live[n].atom is None))
+        return self._whole(found, values)
 
     def _groups(self, names: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
         atoms = [n for n in names if is_atomic(values[n])]
