@@ -45,6 +45,15 @@ def strip(file: io.BytesIO, start: int = 0) -> None:
     file.truncate(put)
 
 
+def begin(file: io.BytesIO, prefix: bytes, instead: int) -> None:
+    """Put a longer beginning before a stream, instead of so many bytes, in place."""
+    size = file.seek(0, io.SEEK_END)
+    file.write(bytes(len(prefix) - instead))
+    with file.getbuffer() as view:
+        view[len(prefix) :] = view[instead:size]
+        view[: len(prefix)] = prefix
+
+
 def bare(stream: bytes) -> bytes:
     """A stream of at most one frame, without its header."""
     start = len(PROTO)

@@ -471,10 +471,9 @@ def dumped(
         pickler.release()
     framing.strip(file, start)
     framing.join(file)
-    stream = file.getvalue()
-    if stream.find(b"h\x00") > 0 or stream.find(b"h\x01") > 0:
-        stream = _PREFIX + stream[len(_NOTHING) :]
-    return Dump(stream, *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
+    if any(file.getvalue().find(reference) > 0 for reference in (b"h\x00", b"h\x01")):
+        framing.begin(file, _PREFIX, len(_NOTHING))
+    return Dump(file.getvalue(), *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
 
 
 _NOTHING = framing.PROTO + b"N\x940" * 2
