@@ -98,6 +98,12 @@ class Keeper:
         """The newest commit that was handed to the writer."""
         return self._saver.last if self._saver else None
 
+    @property
+    def durability(self) -> str:
+        """How safe the newest commit is, in a word; "" where this kernel made none."""
+        last = self.last
+        return last.durability if last is not None else ""
+
     def apply(self, settings: Settings) -> None:
         """Other settings hold from now on (but `pool` and `ambient`, which hold from the next load)."""
         if settings.enabled != self.settings.enabled:

@@ -27,7 +27,6 @@ class Entry:
     """of its record"""
     version: int | None
     """None: there is no state to go to"""
-    parent: int | None
     kind: str
     """as in `Checkpoint.kind`, or what else the record is"""
     node: str | None
@@ -68,7 +67,7 @@ class Overview:
     version: int | None
     """what the live state was last equal to"""
     durability: str
-    """of the newest commit: safe, kept, on its way, failed; "" where there is none"""
+    """as of `Keeper`"""
     live: int
     """bytes of the variables, pickled"""
     stored: int
@@ -99,13 +98,6 @@ def of(session: Session) -> Overview:
     """Where a session's execution stands."""
     keeper = session.keeper
     summary = session.summary()
-    ticket = keeper.last
-    if ticket is None:
-        durability = ""
-    elif ticket.error is not None:
-        durability = "failed"
-    else:
-        durability = "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
     try:
         found = entries(session.history(), session.version)
     except NotFoundError:
@@ -115,7 +107,7 @@ def of(session: Session) -> Overview:
         execution=keeper.execution,
         summary=summary,
         version=session.version,
-        durability=durability,
+        durability=keeper.durability,
         live=sum(live.size for live in set(dict(keeper.capture.live).values())),
         stored=session.repository.bytes_stored(),
         entries=found,
@@ -149,7 +141,6 @@ def _entry(
     return Entry(
         number=record.number,
         version=record.number if state else None,
-        parent=state["parent"] if state else None,
         kind=record.kind,
         node=node,
         label=str(node or known.get("label") or description or record.kind),
@@ -232,13 +223,13 @@ def _change(name: str, how: How, live: Live | None, there: Component | None) -> 
 
 def first_line(session: Session, entry: Entry) -> str:
     """What a person knows a plain cell by: the first line that says something; else its label."""
-    if entry.node or entry.cell is None:
-        return entry.label
-    return source_line(session, entry.cell) or entry.label
+    return entry.node or source_line(session, entry.cell) or entry.label
 
 
-def source_line(session: Session, cell: str) -> str:
+def source_line(session: Session, cell: str | None) -> str:
     """The first line of a recorded cell that says something; "" where it cannot be read."""
+    if cell is None:
+        return ""
     try:
         source = json.loads(session.repository.cell(cell))["source"]
     except (DurableError, OSError):

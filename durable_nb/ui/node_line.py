@@ -47,7 +47,7 @@ class Ended:
     stored: int = 0
     """bytes that this took in the store"""
     durability: str = ""
-    """safe, kept, on its way"""
+    """as of `Ticket`"""
 
 
 def going(found: Going) -> render.Rendered:

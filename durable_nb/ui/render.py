@@ -13,7 +13,7 @@ from typing import Any
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
-from durable_nb.ui.style import shape
+from durable_nb.ui.style import Mark, shape, tone
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -46,6 +46,11 @@ def span(seconds: float) -> str:
     return f"{whole // 86400} days"
 
 
+def brief(seconds: float) -> str:
+    """A duration in one unit: 0.4 s, 12 s, 3 min, 2 h, 5 days."""
+    return " ".join(span(seconds).split()[:2])
+
+
 def about(seconds: float) -> str:
     """A duration that is not known to the second: 12 s, 3 min, 2 h 5 min."""
     minutes = round(seconds / 60)
@@ -59,6 +64,11 @@ def amount(size: float) -> str:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def standing(version: int | None, durability: str) -> str:
+    """What the live state was last equal to, and how safe the newest commit is."""
+    return ", ".join(filter(None, (f"v{version}", durability))) if version else "nothing kept yet"
 
 
 def moment(seconds: float) -> str:
@@ -80,12 +90,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [list(row) for row in rows]
     drawn = Table(
         *head, title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for row in cells:
-        drawn.add_row(*(Text(value) for value in row))
+        drawn.add_row(*(Text(str(value)) for value in row))
     console = Console(
         file=io.StringIO(), width=140, force_terminal=False, force_jupyter=False, color_system=None
     )
@@ -104,8 +114,9 @@ def _th(value: str) -> str:
     return f"<th style='text-align:left'>{html_.escape(value)}</th>"
 
 
-def _td(value: str) -> str:
-    return f"<td style='text-align:left'>{html_.escape(value)}</td>"
+def _td(value: object) -> str:
+    mark = f" class='dnb-{tone(value.status)}'" if isinstance(value, Mark) else ""
+    return f"<td{mark} style='text-align:left'>{html_.escape(str(value))}</td>"
 
 
 def lines(head: str, body: Iterable[tuple[str, str]]) -> Rendered:
@@ -183,7 +194,7 @@ def attempts(rows: Iterable[Mapping[str, Any]]) -> Rendered:
         [
             (
                 shape(r["status"]),
-                f"{r['node'] or r['label']}",
+                r["label"],
                 r["status"],
                 span(r["seconds"]) if r["seconds"] else "",
                 f"v{r['version']}" if r.get("version") else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -23,6 +24,16 @@ _SHAPES = {
     "manual": "◆", "safety": "◇", "recovery": "↥", "rollback": "↶", "recompute": "↻", "changed": "~",
     "added": "+", "removed": "−", "unchanged": "=",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state as a cell of a table: its shape, in its colour."""
+
+    status: str
+
+    def __str__(self) -> str:
+        return shape(self.status)
 
 
 @cache
