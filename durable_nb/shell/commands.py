@@ -26,7 +26,7 @@ def _screen(extension: Extension, _args: list[str]) -> render.Rendered | None:
     session = extension.session
     found = overview.of(session)
     labels = [overview.first_line(session, entry) for entry in found.entries[: screen.SHOWN]]
-    static = screen.static(found, labels, steer=True)
+    static = screen.static(found, labels)
     if whereami.kernel_kind(extension.shell) != "kernel":
         return static
     extension.show_dashboard(static)

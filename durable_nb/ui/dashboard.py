@@ -107,8 +107,7 @@ class Dashboard:
         tabs = widgets.Tab([_box("dnb-body", found, side), self._graph], titles=("History", "Graph"))
         tabs.observe(lambda change: self._guarded(lambda: self._turned(change["new"])), "selected_index")
         self._tabs = tabs
-        sheets = style.css("style") + style.css("widgets")
-        look = widgets.HTML(f"<style>{sheets}</style>", layout=widgets.Layout(display="none"))
+        look = widgets.HTML(style.sheet("style", "widgets"), layout=widgets.Layout(display="none"))
         self.widget = widgets.VBox([look, self._head, tabs])
         self.widget.add_class("durable-nb")
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from durable_nb.engine.graph import Edge, Graph, GraphNode
 from durable_nb.model import NodeStatus
-from durable_nb.ui import layered, render, screen, style
+from durable_nb.ui import layered, render, style
 from durable_nb.ui.layered import Point
 
 _EMPTY = (
@@ -64,10 +64,9 @@ class _Arrow:
 def rendered(graph: Graph) -> render.Rendered:
     """The graph as SVG without scripts or anything from elsewhere, and as a line for each node."""
     if not graph.nodes:
-        return render.Rendered(_EMPTY, screen.framed(f"<div class='dnb-note'>{escape(_EMPTY)}</div>"))
+        return render.Rendered(_EMPTY, style.framed(f"<div class='dnb-note'>{escape(_EMPTY)}</div>"))
     arrows = _arrows(graph.edges)
-    sheet = f"<style>{style.css('graph')}</style>"
-    return render.Rendered(_text(graph, arrows), screen.framed(sheet + _svg(graph, arrows)))
+    return render.Rendered(_text(graph, arrows), style.framed(_svg(graph, arrows), "style", "graph"))
 
 
 def _arrows(edges: Iterable[Edge]) -> list[_Arrow]:

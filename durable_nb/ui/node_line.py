@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from durable_nb.ui import render, screen, style
+from durable_nb.ui import render, style
 
 _DETAILS = 120
 
@@ -83,4 +83,4 @@ def _line(status: str, parts: list[str]) -> render.Rendered:
     text = " · ".join(part for part in parts if part)
     mark = f"<span class='dnb-{style.tone(status)}'>{style.shape(status)}</span>"
     shown = f"<div role='status' class='dnb-note'>{mark} {escape(text)}</div>"
-    return render.Rendered(f"{style.shape(status)} {text}", screen.framed(shown))
+    return render.Rendered(f"{style.shape(status)} {text}", style.framed(shown))

@@ -15,11 +15,6 @@ SHOWN = 20
 _UNCHANGED = 12
 
 
-def framed(inner: str) -> str:
-    """HTML with its own styles, which hold for nothing else."""
-    return f"<style>{style.css('style')}</style><div class='durable-nb'>{inner}</div>"
-
-
 def _facts(found: Overview) -> list[str]:
     return [
         render.standing(found.version, found.durability),
@@ -119,13 +114,12 @@ def _seen(when: str, preview: str) -> str:
     )
 
 
-def static(found: Overview, labels: Iterable[str], *, steer: bool) -> render.Rendered:
+def static(found: Overview, labels: Iterable[str]) -> render.Rendered:
     """The screen where nothing can be clicked: on GitHub, in print, in a terminal, after the kernel's death.
 
     Args:
         found: what to show.
         labels: of its newest entries, in order.
-        steer: whether there is a kernel to steer it with.
     """
     now = time.time()
     rows = [columns(entry, label, now) for entry, label in zip(found.entries[:SHOWN], labels, strict=False)]
@@ -133,14 +127,16 @@ def static(found: Overview, labels: Iterable[str], *, steer: bool) -> render.Ren
     shown = render.table(heads, rows) if rows else render.Rendered("", "")
     more = len(found.entries) - len(rows)
     rest = f"and {more} older: %checkpoint --list shows all" if more > 0 else ""
-    hint = "%recover vN brings one of these back" if steer and rows else ""
+    hint = "%recover vN brings one of these back" if rows else ""
     facts = "; ".join(_facts(found))
     text = [found.notebook or "this notebook", facts, shown.text, rest, hint]
     notes = "".join(f"<div class='dnb-note'>{escape(note)}</div>" for note in (rest, hint) if note)
-    return render.Rendered("\n".join(filter(None, text)), framed(header(found) + shown.html + notes))
+    return render.Rendered(
+        "\n".join(filter(None, text)), style.framed(header(found) + shown.html + notes, "style")
+    )
 
 
 def when(moment: str) -> render.Rendered:
     """The line beside a dashboard, whose buttons die with the kernel."""
     text = f"durable_nb: the dashboard above is of {moment}; run %durable to steer"
-    return render.Rendered(text, framed(f"<div class='dnb-note'>{escape(text)}</div>"))
+    return render.Rendered(text, style.framed(f"<div class='dnb-note'>{escape(text)}</div>"))
