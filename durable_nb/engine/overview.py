@@ -77,8 +77,8 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What going to a checkpoint does to one variable."""
+class Forecast:
+    """What going to a checkpoint would do to one variable."""
 
     name: str
     how: How
@@ -177,7 +177,7 @@ def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, 
     return lanes
 
 
-def changes(session: Session, version: int) -> list[Change]:
+def changes(session: Session, version: int) -> list[Forecast]:
     """What going to a checkpoint would do, variable by variable; nothing is loaded to say it.
 
     Raises:
@@ -199,18 +199,18 @@ def changes(session: Session, version: int) -> list[Change]:
             how = "removed"
         else:
             how = "changed" if name in todo.load else "unchanged"
-        found.append(_change(name, how, live.get(name), there))
+        found.append(_forecast(name, how, live.get(name), there))
     order = ("changed", "added", "removed", "unchanged")
-    return sorted(found, key=lambda change: (order.index(change.how), change.name))
+    return sorted(found, key=lambda one: (order.index(one.how), one.name))
 
 
-def _change(name: str, how: How, live: Live | None, there: Component | None) -> Change:
+def _forecast(name: str, how: How, live: Live | None, there: Component | None) -> Forecast:
     shared = [n for n in there.names if n != name and not is_pseudo(n)] if there else []
     note = (there.unsaved if there else None) or (
         f"shares objects with {', '.join(shared[:3])}" if shared else ""
     )
     types: Mapping[str, str] = there.types if there else live.types if live else {}
-    return Change(
+    return Forecast(
         name=name,
         how=how,
         now=(live.previews.get(name, "") or live.types.get(name, "")) if live else "",

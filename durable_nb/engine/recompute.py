@@ -195,17 +195,3 @@ def _closed(names: set[str], target: targets.Target) -> set[str]:
         manifest: Any = target.manifests[target.state[name]]
         stack += [*manifest.names, *manifest.refs]
     return found
-
-
-def lines(plan: Plan) -> list[str]:
-    """What a plan says to a person, before anything runs."""
-    said = [f"{s.label} runs again, on copies of what it read, for {_listed(s.makes)}" for s in plan.steps]
-    return said + [f"`{name}` is not made again: {why}" for name, why in _sorted(plan.refused)]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _sorted(refused: Mapping[str, str]) -> list[tuple[str, str]]:
-    return sorted(refused.items())

@@ -8,12 +8,15 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
 from durable_nb.ui.style import Mark, shape, tone
+
+if TYPE_CHECKING:
+    from durable_nb.engine.recompute import Plan
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -166,6 +169,18 @@ def recovery(result: RecoveryResult) -> Rendered:
     if result.saved_seconds >= 0.05 and not result.planned:
         body.append(("saved you", f"{span(result.saved_seconds)} of running cells again"))
     return lines(f"durable_nb: {result.message}{ago}", body)
+
+
+def recomputing(plan: Plan) -> list[str]:
+    """What running cells again would do, a line for each cell and each variable that it does not bring."""
+    steps = ((s.label, ", ".join(f"`{name}`" for name in s.makes)) for s in plan.steps)
+    said = [f"{label} runs again, on copies of what it read, for {names}" for label, names in steps]
+    return said + not_made(plan.refused)
+
+
+def not_made(refused: Mapping[str, str]) -> list[str]:
+    """Which variables are not made again, and why."""
+    return [f"`{name}` is not made again: {why}" for name, why in sorted(refused.items())]
 
 
 def checkpoints(points: Iterable[Checkpoint], current: int | None = None) -> Rendered:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from durable_nb.engine.overview import Change, Entry, Overview
+from durable_nb.engine.overview import Entry, Forecast, Overview
 from durable_nb.ui import render, style
 
 SHOWN = 20
@@ -74,7 +74,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
+def changes(entry: Entry, label: str, found: Sequence[Forecast]) -> str:
     """What going to an entry would change, as HTML."""
     title = f"<div class='dnb-title'>Going to v{entry.version} {escape(label)}</div>"
     told = [c for c in found if c.how != "unchanged"]
@@ -93,7 +93,7 @@ def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
     return "".join(parts)
 
 
-def _change(change: Change) -> str:
+def _change(change: Forecast) -> str:
     note = f"<div class='dnb-note'>{escape(change.note)}</div>" if change.note else ""
     kind = escape(change.kind).replace(".", ".<wbr>")
     size = render.amount(change.size) if change.how != "removed" else ""
