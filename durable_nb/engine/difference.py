@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,7 +119,7 @@ def between(session: Session, before: int, after: int, names: Iterable[str] | No
     unchanged = [n for n in both if states[0][n] == states[1][n] and manifests[states[0][n]].unsaved is None]
     space, seconds = session.keeper.capture.space, session.settings.recovery_timeout
     pasts = [Past(t.state, t.manifests, session.repository.chunks, space, seconds) for t in found]
-    hidden = _hidden(session)
+    hidden = session.keeper.policy.is_secret
     pairs: dict[tuple[str, str], list[str]] = {}
     for name in sorted(set(both).difference(unchanged)):
         pairs.setdefault((states[0][name], states[1][name]), []).append(name)
@@ -193,16 +192,3 @@ def _must_be_known(wanted: set[str], known: Iterable[str], before: int, after: i
         near = difflib.get_close_matches(name, sorted(known), 3)
         hint = f"; there is {', '.join(near)}" if near else ""
         raise NotFoundError(f"neither v{before} nor v{after} has a variable `{name}`{hint}")
-
-
-def _hidden(session: Session) -> Hidden:
-    """What is not kept as a variable is not shown as a part of one either."""
-    patterns = [pattern.lower() for pattern in session.settings.exclude]
-    known: dict[str, bool] = {}
-
-    def hidden(name: str) -> bool:
-        if name not in known:
-            known[name] = any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
-        return known[name]
-
-    return hidden
