@@ -10,6 +10,7 @@ watch         time limits
 transient     which errors time may mend
 failure       what is kept of an error, and looked at later
 nodes         where every node stands, folded from the log
+lineage       the checkpoints that led to one
 target        which checkpoint is meant, and whether it holds
 recovery      recovery and rollback: make an earlier state live
 resume        catch-up after a loss: what is put back instead of run

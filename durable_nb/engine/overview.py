@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from durable_nb.engine import lineage
 from durable_nb.engine import target as targets
 from durable_nb.engine.progress import Summary
 from durable_nb.engine.session import Session
@@ -117,7 +118,7 @@ def of(session: Session) -> Overview:
 def entries(history: History, current: int | None) -> tuple[Entry, ...]:
     """The history of an execution, newest first."""
     points = history.checkpoints()
-    lanes = _lanes({v: p.parent for v, p in points.items() if not p.retired}, current)
+    lanes = _lanes(history, current)
     found: list[Entry] = []
     lane = 0
     for record in history.records:
@@ -156,13 +157,11 @@ def _entry(
     )
 
 
-def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, int]:
+def _lanes(history: History, current: int | None) -> dict[int, int]:
     """The branch of each version: 0 leads to the current one; each other gets the lowest that is free."""
-    lanes: dict[int, int] = {}
-    at = current
-    while at is not None and at in parents:
-        lanes[at] = 0
-        at = parents[at]
+    points = history.checkpoints()
+    parents = {version: point.parent for version, point in points.items()}
+    lanes = dict.fromkeys(lineage.versions(history, current), 0)
     taken: dict[int, int] = {}
     for version in sorted(parents, reverse=True):
         if version in lanes:
@@ -170,6 +169,8 @@ def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, 
         chain = [version]
         while (parent := parents[chain[-1]]) is not None and parent in parents and parent not in lanes:
             chain.append(parent)
+        if all(points[version].retired for version in chain):
+            continue  # nothing of it is shown
         foot = parents[chain[-1]] or 0
         lane = next(n for n in range(1, len(taken) + 2) if taken.get(n, version) >= version)
         taken[lane] = foot

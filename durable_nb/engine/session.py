@@ -453,8 +453,8 @@ class Session:
             return {}
         self.keeper.drain()
         self.keeper.forget_inputs()
-        records = self.repository.history(self.keeper.execution).records
-        return staleness.stale(records, self.keeper.input_digests, self._sources() or {})
+        history = self.repository.history(self.keeper.execution)
+        return staleness.stale(history, self.keeper.input_digests, self._sources() or {})
 
     def _seconds_before(self) -> Mapping[str, float]:
         """Run time of each node in the execution before this one."""
