@@ -221,7 +221,7 @@ class Keeper:
 
         try:
             yield take
-        except BaseException:
+        except BaseException:  # an interrupt too
             for shot in shots:
                 self._deleted.update(shot.deleted)
                 if not shot.submitted:

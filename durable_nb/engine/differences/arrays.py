@@ -55,8 +55,8 @@ def summary(blocks: Iterable[Any]) -> Summary:
     """Of blocks of numbers (Chan, Golub, LeVeque 1979: one pass, and stable)."""
     numpy = sys.modules["numpy"]
     found = Summary()
-    for block in blocks:
-        block = block.astype("float64", copy=False)  # noqa: PLW2901
+    for numbers in blocks:
+        block = numbers.astype("float64", copy=False)
         given = block[~numpy.isnan(block)]
         missing = found.missing + block.size - given.size
         if not given.size:

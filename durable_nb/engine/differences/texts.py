@@ -40,7 +40,7 @@ STANDARD = frozenset({
 })  # fmt: skip
 """Types of the standard library that compare and show what they are."""
 
-_BRACKETS: tuple[tuple[type, str, str], ...] = (
+_BRACKETS: tuple[tuple[Any, str, str], ...] = (
     (list, "[", "]"),
     (tuple, "(", ")"),
     (frozenset, "frozenset({", "})"),
@@ -125,7 +125,7 @@ def reason(error: BaseException) -> str:
     kind = named(type(error))
     try:
         return cut(f"{kind}: {error}".replace("\n", " "), 2 * SHOWN)
-    except Exception:
+    except Exception:  # whatever its own `__str__` raises
         return kind
 
 
@@ -138,7 +138,7 @@ def short(value: Any, hidden: Hidden = nothing, most: int = SHOWN, depth: int = 
     """About what `repr` says, from a bounded part of the value."""
     try:
         return cut(_short(value, hidden, most, depth), most)
-    except Exception:
+    except Exception:  # whatever its library raises; its class says something
         return f"<{named(type(value))}>"
 
 
@@ -166,8 +166,8 @@ def _short(value: Any, hidden: Hidden, most: int, depth: int) -> str:
         return "{" + _joined(inner, dict.__len__(value), most) + "}"
     for base, opening, closing in _BRACKETS:
         if issubclass(kind, base):
-            size = base.__len__(value)  # type: ignore[attr-defined]
-            items = base.__iter__(value) if depth else ()  # type: ignore[attr-defined]
+            size = base.__len__(value)
+            items = base.__iter__(value) if depth else ()
             inner = (short(held, hidden, most, depth - 1) for held in items)
             comma = "," if base is tuple and size == 1 else ""
             return opening + _joined(inner, size, most) + comma + closing
