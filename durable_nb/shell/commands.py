@@ -29,7 +29,7 @@ def _screen(extension: Extension, _args: list[str]) -> render.Rendered | None:
     static = screen.static(found, labels)
     if whereami.kernel_kind(extension.shell) != "kernel":
         return static
-    extension.show_dashboard(static)
+    extension.steering.show(static)
     return None
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import atexit
-import operator
-import re
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blake3 import blake3
 from IPython.core.interactiveshell import InteractiveShell
@@ -27,32 +23,16 @@ from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageEr
 from durable_nb.model import NodeStatus
 from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
+from durable_nb.shell.gate import Gate
+from durable_nb.shell.names import Names
 from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.shell.progress import NodeProgress
+from durable_nb.shell.steering import Steering, is_same
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
-from durable_nb.ui import card, render, screen
-
-if TYPE_CHECKING:
-    from durable_nb.ui.dashboard import Dashboard
-
-_OWN = re.compile(
-    r"_i?\d*|_{2,3}|_i{2,3}|_[iod]h|_sh|In|Out|get_ipython|exit|quit"
-    r"|__(name|doc|package|loader|spec|builtins?|file|annotations|annotate|conditional_annotations|session|warningregistry)__"
-)
-"""Names that IPython keeps in the user's namespace for itself."""
-
-_FIRST = ("_", "In", "Out", "get_ipython", "exit", "quit")
-"""How these begin: most names need no regular expression."""
-
-
-@cache
-def _is_own(name: str) -> bool:
-    """Whether IPython keeps a name for itself. Asked for every name after every cell."""
-    return _OWN.fullmatch(name) is not None
-
+from durable_nb.ui import card, render
 
 _loaded: dict[int, Extension] = {}
 
@@ -140,23 +120,16 @@ class Extension:
         self.arrival = Arrival()
         self.place = whereami.locate(shell, None)
         self.overrides: dict[str, Any] = {}
-        self._gate = _Gate(self)
+        self.steering = Steering(self)
+        self.visible = Names(shell)
+        """gives the names in the namespace that are the user's"""
+        self._gate = Gate(self)
         self._info: Any = None
-        self.dashboard: Dashboard | None = None
         self._progress: NodeProgress | None = None
-        self._running: Any = None
-        """the cell that runs, recorded or not"""
-        self._busy: dict[int, int] = {}
-        """thread -> pieces of code under way there, silent ones and handlers of widgets too"""
-        self._turn = threading.RLock()
-        """held while a cell begins, and while a click moves the state"""
         self._nested_failure = False
         self._loading: str | None = None
         self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
-        self._visible: list[str] = []
-        self._names_seen: tuple[tuple[Any, ...], int] = ((), 0)
-        self._hidden: dict[str, Any] = {}
 
     # -- installing --------------------------------------------------------------------------------
 
@@ -171,6 +144,7 @@ class Extension:
         bound = self.visible()
         self._loading = self._current_cell()
         self.session = self._open_session()
+        self.steering.open(self.session)
         self._listen()
         opening = self.session.open(bound, _digest(self._loading))
         for note in opening.notes:
@@ -240,8 +214,8 @@ class Extension:
 
     def _listen(self) -> None:
         shell = self.shell
-        shell.events.register("pre_execute", self._code_begins)
-        shell.events.register("post_execute", self._code_ended)
+        shell.events.register("pre_execute", self.steering.code_begins)
+        shell.events.register("post_execute", self.steering.code_ended)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         shell.input_transformers_cleanup.append(directive.transform)
@@ -259,7 +233,7 @@ class Extension:
         """Take everything out of the shell again."""
         shell = self.shell
         for event, hook in (
-            ("pre_execute", self._code_begins), ("post_execute", self._code_ended),
+            ("pre_execute", self.steering.code_begins), ("post_execute", self.steering.code_ended),
             ("pre_run_cell", self.before_cell), ("post_run_cell", self.after_cell),
         ):  # fmt: skip
             if hook in shell.events.callbacks[event]:
@@ -278,8 +252,7 @@ class Extension:
         """End the execution in order; at exit."""
         if self._progress is not None:
             self._progress.stop()
-        if self.dashboard is not None:
-            self.dashboard.close()
+        self.steering.close()
         if hasattr(self, "session"):
             self.session.close()
 
@@ -293,24 +266,6 @@ class Extension:
         if hasattr(self, "session"):
             self.session.settings = config.load(self.place.folder, **self.overrides)
 
-    def visible(self) -> list[str]:
-        """The names in the namespace that are the user's."""
-        hidden = self.shell.user_ns_hidden
-        space = self.shell.user_ns
-        missing = object()
-        # Between most cells no name comes or goes, and none that IPython hides gets another value.
-        names, seen = (tuple(space), len(hidden)), self._hidden
-        if names == self._names_seen and all(map(operator.is_, map(space.get, seen), seen.values())):
-            return self._visible
-        self._names_seen = names
-        self._hidden = {n: v for n, v in hidden.items() if not _is_own(n) and space.get(n) is v}
-        self._visible = [
-            n for n, value in list(space.items())
-            if type(n) is str and hidden.get(n, missing) is not value
-            and not (n.startswith(_FIRST) and _is_own(n))
-        ]  # fmt: skip
-        return self._visible
-
     def _current_cell(self) -> str | None:
         """Source of the cell that loads the extension; None where no cell does."""
         if not self.shell.user_ns.get("In") or getattr(self.shell, "execution_count", 0) < 1:
@@ -321,18 +276,6 @@ class Extension:
 
     # -- cells -------------------------------------------------------------------------------------
 
-    def _code_begins(self) -> None:
-        """`pre_execute`: also of silent code, which no other event tells of."""
-        with self._turn:
-            here = threading.get_ident()
-            self._busy[here] = self._busy.get(here, 0) + 1
-
-    def _code_ended(self) -> None:
-        here = threading.get_ident()
-        left = self._busy.pop(here, 1) - 1  # an empty cell ends without having begun
-        if left > 0:
-            self._busy[here] = left
-
     def before_cell(self, info: Any) -> None:
         """`pre_run_cell`: decide what becomes of the cell. Never raises."""
         if self._info is not None:
@@ -340,8 +283,7 @@ class Extension:
         self.arrival, self._progress = Arrival(), None
         self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
-            with self._turn:
-                self._running = self._running or info
+            self.steering.cell_begins(info, recorded=False)
             self.session.note_unseen("a cell that is not recorded ran")
             return
         self._info, self._nested_failure, self._loading = info, False, None
@@ -349,8 +291,7 @@ class Extension:
         for show in untold:
             show()
         try:
-            with self._turn:
-                self._running = info
+            self.steering.cell_begins(info, recorded=True)
             raw = info.raw_cell
             tree = _parsed(info.transformed_cell or self.shell.transform_cell(raw))
             asked = directive.resumes(tree) if tree is not None else None
@@ -466,7 +407,7 @@ class Extension:
                 return
             if self._info is None:
                 return
-            if result is not None and not self._is_same(result.info, self._info):
+            if result is not None and not is_same(result.info, self._info):
                 self._nested_failure |= not result.success
                 return
             outputs = self.recorder.stop()
@@ -490,28 +431,7 @@ class Extension:
         finally:
             if progress is not None and self._info is None:
                 progress.stop()
-            # Not before it is kept: a click meanwhile would move the state that is being captured.
-            if result is None or self._running is None or self._is_same(result.info, self._running):
-                self._running = None
-                self._busy.pop(threading.get_ident(), None)
-
-    def _is_same(self, info: Any, other: Any) -> bool:
-        """Whether both are one cell: after an early interrupt IPython has another object for it."""
-        return info is other or bool(info.raw_cell == other.raw_cell)
-
-    def steer(self, session: Session, act: Callable[[], render.Rendered]) -> render.Rendered:
-        """Do what a click on a session's dashboard asks for, whatever thread it comes on, and whenever.
-
-        Raises:
-            RefusedError: a cell is running, or the session is over.
-        """
-        with self._turn:
-            if session is not self.session or _loaded.get(id(self.shell)) is not self:
-                raise RefusedError("this dashboard is of a session that is over: %durable opens another one")
-            elsewhere = self._busy.keys() - {threading.get_ident()}  # a click is such a piece itself
-            if self._running is not None or elsewhere:
-                raise RefusedError("a cell is running, so nothing was changed: click again when it has ended")
-            return act()
+            self.steering.cell_ended(result)
 
     def _loaded_by(self, result: Any) -> None:
         """The cell that loads the extension counts as the first one of the notebook."""
@@ -542,22 +462,6 @@ class Extension:
         text = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
         self.say(f"durable_nb: {what}: {text}")
 
-    def show_dashboard(self, static: render.Rendered) -> None:
-        """Show the dashboard, and beside it a line that is still there when the kernel is gone."""
-        from durable_nb.ui.dashboard import Dashboard
-
-        # The same widgets are shown again: those of an old dashboard would stay in the kernel for good.
-        if self.dashboard is None or self.dashboard.session is not self.session:
-            if self.dashboard is not None:
-                self.dashboard.close()
-            self.dashboard = Dashboard(self.session, partial(self.steer, self.session))
-        else:
-            self.dashboard.refresh()
-        bundle = {**self.dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
-        with self.recorder.unrecorded():
-            self.shell.display_pub.publish(bundle, {})
-            self.show(screen.when(render.moment(time.time())))
-
     def show(self, rendered: render.Rendered) -> None:
         """Show a report: as HTML where a front end can, as text elsewhere."""
         if whereami.kernel_kind(self.shell) == "kernel":
@@ -570,36 +474,6 @@ class Extension:
         nodes = dict.fromkeys(p.node for p in sorted(points, key=lambda p: -p.version) if p.node)
         yield from ((node, "node") for node in nodes)
         yield from ((f"v{p.version}", "version") for p in sorted(points, key=lambda p: -p.version))
-
-
-class _Gate(ast.NodeTransformer):
-    """Makes of a cell what is to run: nothing of one that is put back, a guarded body, a recorded cell.
-
-    Armed for one tree only, the cell's own.
-    """
-
-    def __init__(self, extension: Extension) -> None:
-        self.armed = False
-        self.replacement: ast.Module | None = None
-        """what runs in place of the cell"""
-        self._extension = extension
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if not self.armed or not isinstance(node, ast.Module):
-            return node
-        self.armed = False
-        arrival, replacement = self._extension.arrival, self.replacement
-        if replacement is not None:
-            node, self.replacement = replacement, None
-        if arrival.guard is not None:
-            shell = self._extension.shell
-            in_task = directive.awaits(node, shell.compile.flags)
-            return directive.guarded(node, shell.ast_node_interactivity, in_task=bool(in_task))
-        if arrival.error is not None:
-            node.body.clear()
-        elif not arrival.put_back:
-            return node
-        return directive.reduced(node)
 
 
 def _parsed(transformed: str) -> ast.Module | None:
