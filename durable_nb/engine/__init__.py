@@ -5,7 +5,8 @@ cell          a cell as it arrives, and what its node asks for
 policy        what to look at after a cell, and what a save may cost
 saver         the one background writer
 keeper        from what changed to a commit, and what happens when that fails
-attempts      attempts at a node: begun, watched, kept, tried again
+attempts      attempts at a node: begun, kept, undone
+guard         round a node's body: tried again, watched
 watch         time limits
 transient     which errors time may mend
 failure       what is kept of an error, and looked at later

@@ -13,8 +13,9 @@ from typing import Any
 from durable_nb.config import Settings
 from durable_nb.engine import housekeeping, progress, resume, staleness
 from durable_nb.engine import target as targets
-from durable_nb.engine.attempts import Attempt, Attempts, Guard
+from durable_nb.engine.attempts import Attempt, Attempts
 from durable_nb.engine.cell import Cell
+from durable_nb.engine.guard import Guard
 from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.manual import Manual
 from durable_nb.engine.nodes import Nodes
