@@ -15,6 +15,7 @@ lineage       the checkpoints that led to one
 target        which checkpoint is meant, and whether it holds
 recovery      recovery and rollback: make an earlier state live
 resume        catch-up after a loss: what is put back instead of run
+following     the live state in step with catch-up
 reuse         finished nodes that are put back: after a loss, and memos
 recompute     running cells again for what could not be kept
 staleness     finished nodes that do not hold any more
