@@ -10,7 +10,7 @@ from typing import Any
 from durable_nb.engine import target as targets
 from durable_nb.engine.differences.arrays import quiet
 from durable_nb.engine.differences.change import COUNTED, Change, Difference, Sign, Verdict
-from durable_nb.engine.differences.texts import Hidden, named, nothing, reason
+from durable_nb.engine.differences.texts import reason
 from durable_nb.engine.differences.walk import Walk
 from durable_nb.engine.session import Session
 from durable_nb.errors import DurableError, NotFoundError
@@ -18,6 +18,7 @@ from durable_nb.model import Component
 from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.live import is_pseudo
 from durable_nb.state.reading import Past
+from durable_nb.state.texts import Hidden, named, nothing
 
 LISTED = 40
 """Changes of one value that are listed."""

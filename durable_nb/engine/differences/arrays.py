@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from durable_nb.engine.differences.change import Fact, both
-from durable_nb.engine.differences.texts import cut, number, relative, shape, share
+from durable_nb.engine.differences.texts import number, relative, share
+from durable_nb.state.texts import cut, shape
 
 BLOCK = 1 << 20
 """Elements that are looked at together."""

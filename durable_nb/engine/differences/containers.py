@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import objects
 from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
-from durable_nb.engine.differences.texts import ATOMS, mro, named, renamed, short
+from durable_nb.engine.differences.texts import renamed
 from durable_nb.engine.differences.tokens import token
+from durable_nb.state.texts import ATOMS, mro, named, short
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

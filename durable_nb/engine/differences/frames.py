@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from durable_nb.engine.differences import arrays
 from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
 from durable_nb.engine.differences.containers import types
-from durable_nb.engine.differences.texts import number, relative, share, short
+from durable_nb.engine.differences.texts import number, relative, share
 from durable_nb.engine.differences.tokens import token
+from durable_nb.state.texts import short
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import sources
 from durable_nb.engine.differences.change import Change, Fact, Sign
-from durable_nb.engine.differences.texts import attributes, mro, named, qualified, renamed
+from durable_nb.engine.differences.texts import renamed
 from durable_nb.engine.differences.tokens import token
 from durable_nb.state import functions as state_functions
 from durable_nb.state import instances
+from durable_nb.state.texts import attributes, mro, named, qualified
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import sources
 from durable_nb.engine.differences.change import Change, Fact, Sign, both
-from durable_nb.engine.differences.texts import mro, qualified, relative, renamed, short
+from durable_nb.engine.differences.texts import relative, renamed
+from durable_nb.state.texts import mro, qualified, short
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

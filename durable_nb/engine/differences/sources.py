@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from durable_nb.engine.differences.change import Fact, both
-from durable_nb.engine.differences.texts import SHOWN, cut
 from durable_nb.state import source
+from durable_nb.state.texts import SHOWN, cut
 
 PATCH = 40
 """Lines of a unified diff."""

@@ -8,20 +8,10 @@ from typing import Any
 
 from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
 from durable_nb.engine.differences.kinds import SCALARS, family
-from durable_nb.engine.differences.texts import (
-    ATOMS,
-    Hidden,
-    is_hidden,
-    nothing,
-    qualified,
-    reason,
-    renamed,
-    short,
-    step,
-)
+from durable_nb.engine.differences.texts import reason, renamed
 from durable_nb.engine.differences.tokens import digest
-from durable_nb.engine.failure import LEFT_OUT
 from durable_nb.state.deadline import ExpiredError
+from durable_nb.state.texts import ATOMS, LEFT_OUT, Hidden, is_hidden, nothing, qualified, short, step
 
 DEPTH = 12
 """Steps from a value to the deepest part that is named; what is below is equal or not."""
