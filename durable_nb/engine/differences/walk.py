@@ -37,8 +37,7 @@ class Walk:
 
     def values(self, before: Any, after: Any, path: str = "", depth: int = 0) -> Iterator[Change]:
         """What differs between two values; what cannot be compared is among it."""
-        kind = type(before)
-        if before is after or (kind is type(after) and kind in ATOMS and before == after):
+        if _are_one(before, after):
             return
         if self._seconds and time.monotonic() > self._end:
             raise ExpiredError(f"it took longer than {self._seconds:g} s")
@@ -76,7 +75,7 @@ class Walk:
 
     def same(self, before: Any, after: Any, depth: int = 0) -> bool:
         """Whether there is no difference."""
-        if before is after or (type(before) is type(after) and type(before) in ATOMS and before == after):
+        if _are_one(before, after):
             return True
         fork = Walk(self.hidden, quick=True)
         fork._seconds, fork._end, fork._equal = self._seconds, self._end, self._equal
@@ -120,3 +119,8 @@ class Walk:
             note = renamed(*kinds) if kinds[0] is not kinds[1] else ""
             fact = Fact("", *texts, note) if texts[0] != texts[1] else Fact(note=f"{texts[0]} differs")
             yield Change(Sign.CHANGED, path, (fact,))
+
+
+def _are_one(before: Any, after: Any) -> bool:
+    kind = type(before)
+    return before is after or (kind is type(after) and kind in ATOMS and bool(before == after))
