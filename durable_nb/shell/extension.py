@@ -131,8 +131,6 @@ class Extension:
         self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
 
-    # -- installing --------------------------------------------------------------------------------
-
     def install(self, explicit: str | None = None) -> None:
         """Open the store, take up what was lost, and start to listen."""
         from durable_nb.shell.magics import DurableMagics
@@ -273,8 +271,6 @@ class Extension:
         history = self.shell.history_manager
         raw = history.input_hist_raw[-1] if history is not None and len(history.input_hist_raw) > 1 else None
         return raw if raw and "durable_nb" in raw else None
-
-    # -- cells -------------------------------------------------------------------------------------
 
     def before_cell(self, info: Any) -> None:
         """`pre_run_cell`: decide what becomes of the cell. Never raises."""
@@ -450,8 +446,6 @@ class Extension:
             return NodeStatus.INTERRUPTED
         failed = error is not None or (self._nested_failure and self.session.in_node)
         return NodeStatus.FAILED if failed else NodeStatus.COMPLETED
-
-    # -- talking -----------------------------------------------------------------------------------
 
     def say(self, line: str) -> None:
         """One line for the user, from any thread; not part of a cell's recorded outputs."""

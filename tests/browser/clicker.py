@@ -50,10 +50,6 @@ class Clicker(Closing):
         """Press a button; `handled` takes what is returned."""
         return self.send(comm, {"method": "custom", "content": {"event": "click"}})
 
-    def update(self, comm: str, **state: Any) -> str:
-        """Set what a widget shows, such as the `value` of a text field; `handled` takes what is returned."""
-        return self.send(comm, {"method": "update", "state": state, "buffer_paths": []})
-
     def send(self, comm: str, data: dict[str, Any]) -> str:
         """Send a message of any kind to a comm; `handled` takes what is returned."""
         message = self._client.session.msg("comm_msg", {"comm_id": comm, "data": data})
