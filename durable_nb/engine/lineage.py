@@ -18,5 +18,5 @@ def versions(history: History, version: int | None) -> list[int]:
 
 def records(history: History, version: int | None) -> list[Record]:
     """Their records."""
-    entries = map(history.entry, versions(history, version))
-    return [entry.record for entry in entries if entry is not None]
+    wanted = set(versions(history, version))
+    return [record for record in history.records if record.number in wanted]
