@@ -186,9 +186,9 @@ class Dashboard:
         if entry is None:
             return
         label = overview.first_line(self.session, entry)
-        text = screen.row(entry, label, now).replace(" ", "\N{NO-BREAK SPACE}")
         here = "▶" if entry.version is not None and entry.version == self._found.version else " "
-        button.description = here.replace(" ", "\N{NO-BREAK SPACE}") + text
+        text = here + screen.row(entry, label, now)
+        button.description = text.replace(" ", "\N{NO-BREAK SPACE}")
         changed = render.listed(entry.changed, 8)
         state = entry.status.lower() or entry.kind
         button.tooltip = f"{label}: {state}, {render.moment(entry.time)}" + (
