@@ -58,7 +58,7 @@ class _Arrow:
         if len(text) <= 16:
             return text
         more = f" +{len(self.names) - 1}" if len(self.names) > 1 else ""
-        return _cut(self.names[0], 16 - len(more)) + more
+        return render.cut(self.names[0], 16 - len(more)) + more
 
 
 def rendered(graph: Graph) -> render.Rendered:
@@ -125,14 +125,14 @@ def _about(node: GraphNode) -> str:
 def _box(node: GraphNode) -> _Box:
     facts = [_state(node)]
     if node.why:
-        facts.append(_cut(node.why, 28))
+        facts.append(render.cut(node.why, 28))
     elif node.seconds:
         facts.append(render.span(node.seconds))
     if node.version is not None:
         facts.append(f"v{node.version}")
-    lines = [("name", _cut(node.name, 30)), ("small", " · ".join(facts))]
+    lines = [("name", render.cut(node.name, 30)), ("small", " · ".join(facts))]
     if node.stale:
-        lines.append(("reason dnb-care", _cut(f"stale: {node.stale}".replace("`", ""), 40)))
+        lines.append(("reason dnb-care", render.cut(f"stale: {node.stale}".replace("`", ""), 40)))
     width = max(_length(text, _NAME if kind == "name" else _SMALL) for kind, text in lines) + 52
     # In steps, so that boxes above each other are mostly equal.
     return _Box(
@@ -223,10 +223,6 @@ def _path(piece: Sequence[Point]) -> str:
 
 def _point(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _label_length(arrow: _Arrow) -> float:

@@ -76,7 +76,7 @@ def ended(found: Ended) -> render.Rendered:
 
 def _said(details: Any) -> str:
     text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False, default=str)
-    return text if len(text) <= _DETAILS else text[: _DETAILS - 1] + "…"
+    return render.cut(text, _DETAILS)
 
 
 def _line(status: str, parts: list[str]) -> render.Rendered:

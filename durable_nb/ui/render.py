@@ -86,6 +86,11 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(shown[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Rendered:
     """A table, as text and as HTML."""
     from rich import box
