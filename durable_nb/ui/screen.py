@@ -59,7 +59,8 @@ def columns(entry: Entry, label: str, now: float) -> tuple[str, style.Mark, str,
 def row(entry: Entry, label: str, now: float) -> str:
     """An entry on one line of text, in columns."""
     branch, state, version, name, took, size, age, pin = columns(entry, label, now)
-    return f"{branch:<3}{state} {version:>4} {render.cut(name, 24):<24}{took:>7}{size:>8}{age:>8}{pin and ' '}{pin}"
+    name = render.cut(name, 24)
+    return f"{branch:<3}{state} {version:>4} {name:<24}{took:>7}{size:>8}{age:>8}{pin and ' '}{pin}"
 
 
 def changes(entry: Entry, label: str, found: Sequence[Forecast]) -> str:
