@@ -25,6 +25,38 @@ BALLAST = "ballast = [[i] for i in range(150_000)]"
 # -- values and sharing
 
 
+def test_insertions_into_a_list_whose_items_share_strings_do_not_store_the_rest_again(
+    notebook: Notebook,
+) -> None:
+    def added(source: str) -> int:
+        before = _packed(notebook.folder)
+        notebook.run(source)
+        notebook.checkpoint()
+        return _packed(notebook.folder) - before
+
+    notebook.run(
+        "class Leaf:\n    def __init__(self, n, label):\n        self.n, self.label = n, label",
+        "labels = [f'a label that many share {i}' for i in range(2000)] + ['\\ud800', 'x' * 300]",
+        "leaves = [Leaf(n, labels[n % 2002]) for n in range(60_000)]",
+    )
+    whole = added("leaves.insert(5, Leaf(-1, labels[7]))")  # from here on these strings stand first
+    insertions = ("insert(5, Leaf(-2, labels[7]))", "insert(0, Leaf(-3, 'new'))", "pop(40)", "reverse()")
+    assert [added(f"leaves.{change}") < whole / 3 for change in insertions] == [True, True, True, False]
+    point, was = notebook.checkpoint(), [(leaf.n, leaf.label) for leaf in notebook["leaves"]]
+    for _ in range(2):
+        notebook.run("leaves.pop()")
+        notebook.back_to(point)
+        assert [(leaf.n, leaf.label) for leaf in notebook["leaves"]] == was
+        assert len({id(leaf.label) for leaf in notebook["leaves"]}) == 2003
+    notebook.run("leaves.pop()")
+    assert notebook.restart().ok
+    assert [(leaf.n, leaf.label) for leaf in notebook["leaves"]] == was[:-1]
+
+
+def _packed(folder: Path) -> int:
+    return sum(file.stat().st_size for file in (folder / ".durable" / "packs").iterdir())
+
+
 def test_values_come_back_as_they_were(notebook: Notebook) -> None:
     notebook.run(
         """

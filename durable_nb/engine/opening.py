@@ -15,7 +15,7 @@ from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.recovery import Recovery
 from durable_nb.errors import DurableError, FencedError
-from durable_nb.model import Checkpoint, Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
+from durable_nb.model import Execution, ExecutionStatus, Liveness, NodeStatus, RecoveryResult
 from durable_nb.store.log import History
 from durable_nb.store.owner import current_owner
 
@@ -142,10 +142,13 @@ class Past:
         points = targets.newest(history)
         if not points:
             return
-        offer = self._why_offered(history, points)
+        newest = targets.first_readable(self.keeper.repository, history, points)
+        offer = self._why_offered(points[0].version, newest)
         if offer is None:
             with self.recovery.counted(history):
-                opening.result = self.recovery.go(history, points, keep=bound, kind="recovery", lost=dead)
+                opening.result = self.recovery.go(
+                    history, points, keep=bound, kind="recovery", lost=dead, opened=newest
+                )
             opening.catch_up = self._catch_up(history, opening.result.version, opening.result.failed)
         else:
             opening.offered = True
@@ -153,27 +156,16 @@ class Past:
             self.recovery.offered = points[0].version
             opening.catch_up = self._catch_up(history, points[0].version, ())
 
-    def _why_offered(self, history: History, points: list[Checkpoint]) -> str | None:
+    def _why_offered(self, version: int, newest: targets.Target | None) -> str | None:
         """Why the variables are not brought back unasked; None where they are."""
         if self.keeper.settings.auto_recovery == "ask":
-            return f"v{points[0].version} was kept before the kernel died: %recover brings it back"
+            return f"v{version} was kept before the kernel died: %recover brings it back"
         import psutil
 
-        size = self._size(history, points)
+        size = newest.size if newest is not None else 0
         if size > psutil.virtual_memory().available / 2 or size / READ_RATE > UNASKED_SECONDS:
-            return (
-                f"{size / 1e9:.1f} GB of variables can be brought back (v{points[0].version}): run %recover"
-            )
+            return f"{size / 1e9:.1f} GB of variables can be brought back (v{version}): run %recover"
         return None
-
-    def _size(self, history: History, points: list[Checkpoint]) -> int:
-        for point in points:
-            try:
-                found = targets.open_target(self.keeper.repository, history, point.version)
-            except (DurableError, OSError):
-                continue
-            return sum(m.size for m in found.manifests.values())
-        return 0
 
     def _catch_up(
         self, history: History, version: int | None, failed: Collection[str]

@@ -154,11 +154,13 @@ class Recovery:
         kind: str,
         lost: str | None = None,
         body: Mapping[str, Any] | None = None,
+        opened: targets.Target | None = None,
         in_place: bool = False,
     ) -> RecoveryResult:
         """Stage the first of `points` that holds, swap it in, and record that the state is another one.
 
-        Where memory is too short for both states, one component after the other is staged and swapped.
+        `opened`: one of them whose manifests were read before. Where memory is too short for both states,
+        one component after the other is staged and swapped.
         """
         keeper = self.keeper
         keeper.drain()
@@ -167,15 +169,16 @@ class Recovery:
             if missing := [n for n in only if n not in state and n not in keeper.capture.live]:
                 raise NotFoundError(f"v{points[0].version} has no variable `{missing[0]}`")
         base: Mapping[str, str] = keeper.live_digests()
-        short = self._too_large(history, points[0], only, keep)
-        if short is not None:
-            target, todo = short
+        opened = opened or targets.first_readable(keeper.repository, history, points[:1])
+        short = self._too_large(opened, only, keep)
+        if opened is not None and short is not None:
+            target, todo = opened, short
             passed: list[str] = []
             outcome = self._one_by_one(target, todo)
         else:
             target, todo, staged, passed = targets.stage(
-                keeper.repository, history, points, keeper.capture, only=only, keep=keep, in_place=in_place,
-                caution=self._caution(),
+                keeper.repository, history, points, keeper.capture, only=only, keep=keep, opened=opened,
+                in_place=in_place, caution=self._caution(),
             )  # fmt: skip
             outcome = restore.swap(staged, todo, keeper.capture)
         if only is None and keeper.begun and history.execution == keeper.execution:
@@ -204,31 +207,28 @@ class Recovery:
         return self._result(history, target.version, todo, outcome, passed=passed, lost=lost)
 
     def _parted(self, todo: restore.Plan) -> Snapshot:
-        """What stayed live since the checkpoint could not keep it, looked at anew where it shared objects.
+        """What stayed live, looked at anew where it shared objects with what did not, or refers to it.
 
-        What it shared them with has been brought back: they may share them still, or no longer.
+        It may share them still, or no longer; the definition that it refers to may have lost its name.
         """
         capture = self.keeper.capture
-        stayed = [capture.live[name] for name in todo.unsaved if name in capture.live]
-        parted = {n for live in stayed if not todo.load.keys().isdisjoint(live.names) for n in live.names}
+        moved = {*todo.load, *todo.delete}
+        stayed = {live for name, live in capture.live.items() if live.digest != todo.load.get(name)}
+        parted = {live for live in stayed if not moved.isdisjoint((*live.names, *live.refs))}
         if not parted:
             return Snapshot()
-        capture.forget(parted)
-        return capture.take(parted)
+        capture.forget([name for name, live in capture.live.items() if live in parted])
+        return capture.take({name for live in parted for name in live.names})
 
     def _too_large(
-        self, history: History, point: Checkpoint, only: list[str] | None, keep: Iterable[str]
-    ) -> tuple[targets.Target, restore.Plan] | None:
-        """The target and its plan, where what it loads would not fit beside what is live."""
+        self, target: targets.Target | None, only: list[str] | None, keep: Iterable[str]
+    ) -> restore.Plan | None:
+        """The plan of a target, where what it loads would not fit beside what is live."""
         left = memory.available()
-        if left is None:
-            return None
-        try:
-            target = targets.open_target(self.keeper.repository, history, point.version)
-        except (DurableError, OSError):
+        if target is None or left is None or target.size <= _SHARE * left:
             return None
         todo = restore.plan(target.state, target.manifests, self.keeper.capture, only=only, keep=keep)
-        return (target, todo) if todo.bytes > _SHARE * left else None
+        return todo if todo.bytes > _SHARE * left else None
 
     def _one_by_one(self, target: targets.Target, todo: restore.Plan) -> restore.Outcome:
         keeper = self.keeper

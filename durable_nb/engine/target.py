@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,11 @@ class Target:
     version: int
     state: Mapping[str, str]
     manifests: Mapping[str, Component]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its variables, pickled."""
+        return sum(m.size for m in self.manifests.values())
 
     def contents(self) -> dict[str, str]:
         """name -> content digest, which manifests of dependents refer to."""
@@ -100,6 +106,14 @@ def open_target(repository: Repository, history: History, version: int) -> Targe
     return Target(version, state, repository.components(set(state.values())))
 
 
+def first_readable(repository: Repository, history: History, points: Iterable[Checkpoint]) -> Target | None:
+    """The first of these checkpoints whose manifests are all there."""
+    for point in points:
+        with suppress(DurableError, OSError):
+            return open_target(repository, history, point.version)
+    return None
+
+
 def stage(
     repository: Repository,
     history: History,
@@ -108,13 +122,14 @@ def stage(
     *,
     only: Iterable[str] | None,
     keep: Iterable[str],
+    opened: Target | None = None,
     in_place: bool = False,
     caution: restore.Caution | None = None,
 ) -> tuple[Target, restore.Plan, restore.Staged, list[str]]:
     """Load the first candidate that holds; with the reasons why newer ones were passed over.
 
-    Where none holds whole, the newest one whose manifests can be read is taken with its gaps. `in_place`:
-    what was captured last is what is live, and may be patched.
+    Where none holds whole, the newest one whose manifests can be read is taken with its gaps. `opened`: one
+    of them that was read before. `in_place`: what was captured last is what is live, and may be patched.
     """
     passed: list[str] = []
     gaps: Checkpoint | None = None
@@ -122,7 +137,8 @@ def stage(
     hung: dict[str, tuple[str, ...]] = {}
 
     def load(point: Checkpoint) -> tuple[Target, restore.Plan, restore.Staged]:
-        target = open_target(repository, history, point.version)
+        at = point.version
+        target = opened if opened and opened.version == at else open_target(repository, history, at)
         todo = restore.plan(target.state, target.manifests, capture, only=only, keep=keep)
         if not hung.keys().isdisjoint(todo.load.values()):
             raise NotFoundError("it holds the same value")

@@ -24,7 +24,7 @@ from durable_nb.model import NodeStatus
 from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
 from durable_nb.shell.gate import Gate
-from durable_nb.shell.names import Names
+from durable_nb.shell.names import UserNames
 from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.shell.progress import NodeProgress
@@ -121,7 +121,7 @@ class Extension:
         self.place = whereami.locate(shell, None)
         self.overrides: dict[str, Any] = {}
         self.steering = Steering(self)
-        self.visible = Names(shell)
+        self.visible = UserNames(shell)
         """gives the names in the namespace that are the user's"""
         self._gate = Gate(self)
         self._info: Any = None

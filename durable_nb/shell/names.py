@@ -1,4 +1,4 @@
-"""Which names in the namespace are the user's."""
+"""Which names of the namespace are the user's."""
 
 from __future__ import annotations
 
@@ -21,32 +21,40 @@ _FIRST = ("_", "In", "Out", "get_ipython", "exit", "quit")
 
 @cache
 def _is_own(name: str) -> bool:
-    """Whether IPython keeps a name for itself. Asked for every name after every cell."""
-    return _OWN.fullmatch(name) is not None
+    return name.startswith(_FIRST) and _OWN.fullmatch(name) is not None
 
 
-class Names:
-    """The user's names in one shell; they are looked through again only where some may be others."""
+class UserNames:
+    """The user's names, asked for around every cell.
+
+    IPython adds names of its own with each cell, so only what was added since is looked at, as long as
+    nothing was deleted and nothing that IPython hides was bound anew.
+    """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._found: list[str] = []
-        self._seen: tuple[tuple[Any, ...], int] = ((), 0)
+        self._space: tuple[Any, ...] = ()
+        self._hides: tuple[str, ...] = ()
         self._hidden: dict[str, Any] = {}
+        """what hides a name: its value"""
+        self._found: list[str] = []
 
     def __call__(self) -> list[str]:
-        """As they are now."""
-        hidden, space = self._shell.user_ns_hidden, self._shell.user_ns
-        missing = object()
-        # Between most cells no name comes or goes, and none that IPython hides gets another value.
-        seen, held = (tuple(space), len(hidden)), self._hidden
-        if seen == self._seen and all(map(operator.is_, map(space.get, held), held.values())):
-            return self._found
-        self._seen = seen
-        self._hidden = {n: v for n, v in hidden.items() if not _is_own(n) and space.get(n) is v}
-        self._found = [
-            n for n, value in list(space.items())
-            if type(n) is str and hidden.get(n, missing) is not value
-            and not (n.startswith(_FIRST) and _is_own(n))
-        ]  # fmt: skip
+        """The names, in the order in which they were bound."""
+        space, hidden = self._shell.user_ns, self._shell.user_ns_hidden
+        names, hides = tuple(space), tuple(hidden)
+        added, more = names[len(self._space) :], hides[len(self._hides) :]
+        if (
+            names[: len(self._space)] != self._space
+            or hides[: len(self._hides)] != self._hides
+            or not all(map(_is_own, more))
+            or any(n in hidden and not _is_own(n) for n in added)
+            or not all(map(operator.is_, map(space.get, self._hidden), self._hidden.values()))
+        ):
+            self._hidden = {n: v for n, v in hidden.items() if not _is_own(n) and space.get(n) is v}
+            self._found, added = [], names
+        new = [n for n in added if type(n) is str and n not in self._hidden and not _is_own(n)]
+        self._space, self._hides = names, hides
+        if new:
+            self._found = [*self._found, *new]
         return self._found

@@ -108,7 +108,14 @@ def matplotlib_write(changes: Mapping[str, Any]) -> None:
 def pandas_stamp(_before: Any) -> Any:
     """The values of all options."""
     config = sys.modules.get("pandas._config.config")
-    return None if config is None else tuple(_options(config._global_config).values())
+    if config is None:
+        return None
+    found: list[Any] = []
+    levels = [config._global_config]
+    for level in levels:
+        for value in level.values():
+            (levels if type(value) is dict else found).append(value)
+    return tuple(found)
 
 
 def _options(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,21 +8,42 @@ import sys
 from typing import Any
 
 
-def shape_of(value: Any) -> Any:
-    """All about a contiguous array with memory of its own but its bytes; None for anything else."""
+def is_plain(value: Any) -> bool:
+    """Whether a value is a contiguous array of numbers, with memory of its own."""
     numpy = sys.modules.get("numpy")
     if numpy is None or type(value) is not numpy.ndarray or value.base is not None:
-        return None
+        return False
     flags = value.flags
-    if value.dtype.hasobject or not (flags.c_contiguous or flags.f_contiguous):
+    return not value.dtype.hasobject and (flags.c_contiguous or flags.f_contiguous)
+
+
+def shape_of(value: Any) -> Any:
+    """All about a plain array, or a view of one, but the bytes of `memory_of` it; None for anything else."""
+    if is_plain(value):
+        return _layout(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) is not numpy.ndarray or not is_plain(value.base):
         return None
-    return value.shape, value.strides, value.dtype, flags.writeable
+    return (
+        None if value.dtype.hasobject else (_layout(value), _layout(value.base), _offset(value, value.base))
+    )
+
+
+def memory_of(array: Any) -> memoryview:
+    """The bytes that an array shows, and all others of its base."""
+    return pickle.PickleBuffer(array if array.base is None else array.base).raw()
+
+
+def _layout(array: Any) -> tuple[Any, ...]:
+    return array.shape, array.strides, array.dtype, array.flags.writeable
 
 
 def array_reduce(array: Any) -> Any:
     """How to make an array again; of a view, from its base."""
-    numpy = sys.modules["numpy"]
     root, base = array, array.base
+    if base is None:
+        return _base_reduce(array)
+    numpy = sys.modules["numpy"]
     while issubclass(type(base), numpy.ndarray) or type(base).__name__ == "DummyArray":
         if type(base).__name__ != "DummyArray":  # `as_strided` puts one between
             root = base

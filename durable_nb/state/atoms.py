@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 import types
@@ -14,8 +15,12 @@ ATOMIC: frozenset[type] = frozenset({
     types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
     types.ClassMethodDescriptorType, re.Pattern,
+    type(dataclasses.MISSING), type(dataclasses._FIELD),  # type: ignore[attr-defined]
 })  # fmt: skip
 """Types whose objects hold nothing that can change: sharing them is not sharing."""
+
+NO_METADATA: Any = dataclasses._EMPTY_METADATA  # type: ignore[attr-defined]
+"""What all fields of dataclasses share that have none."""
 
 _LIBRARY_MODULES = ("numpy", "pandas", "pyarrow", "datetime", "decimal", "fractions", "uuid", "pathlib")
 _IMMUTABLE_NAMES = frozenset({
@@ -28,8 +33,8 @@ _IMMUTABLE_NAMES = frozenset({
 
 def may_be_atomic(kind: type) -> bool:
     """Whether some objects of a class are atomic."""
-    bound = (types.BuiltinFunctionType, types.MethodWrapperType, types.ModuleType)
-    return kind in bound or library(kind) in _LIBRARY_MODULES
+    some = (types.BuiltinFunctionType, types.MethodWrapperType, types.ModuleType, types.MappingProxyType)
+    return kind in some or library(kind) in _LIBRARY_MODULES
 
 
 def library(kind: type) -> str:
@@ -45,6 +50,8 @@ def is_atomic(value: Any) -> bool:
         return True
     if kind in (types.BuiltinFunctionType, types.MethodWrapperType):
         return isinstance(value.__self__, types.ModuleType | type | None)
+    if kind is types.MappingProxyType:
+        return value is NO_METADATA
     if kind is types.ModuleType:
         return (
             getattr(value, "__spec__", None) is not None
@@ -56,5 +63,8 @@ def is_atomic(value: Any) -> bool:
         return False
     if f"{kind.__module__}.{kind.__qualname__}" in _IMMUTABLE_NAMES:
         return True
+    dtypes = sys.modules.get("pandas.core.dtypes.base")
+    if dtypes is not None and issubclass(kind, dtypes.ExtensionDtype):
+        return kind.__name__ != "CategoricalDtype"  # that one holds the categories
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(kind, numpy.generic | numpy.dtype) and kind is not numpy.void

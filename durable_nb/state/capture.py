@@ -11,15 +11,14 @@ import gc
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pickle import PickleBuffer
 from typing import Any
 
 from durable_nb.model import INLINE, Component, Piece
 from durable_nb.state import access, ambient, pickling, preview, refusals, sharing
-from durable_nb.state.arrays import shape_of
+from durable_nb.state.arrays import memory_of, shape_of
 from durable_nb.state.atoms import is_atomic
 from durable_nb.state.cycles import cycles
 from durable_nb.state.deadline import ExpiredError, Limit, within
@@ -35,6 +34,9 @@ _RENEWED = 1 << 20
 
 _PREVIEWS = 50
 """Names of one component that are previewed."""
+
+_SHIFTED = 512 << 10
+"""New bytes of a stream from which on it pays to ask why so much of it is new."""
 
 _SEARCH = 1.0
 """Seconds for one try in the search for what refuses to be pickled."""
@@ -115,9 +117,9 @@ class Capture:
 
     def advanced(self, names: Iterable[str]) -> set[str]:
         """Iterators among what was touched that cannot be kept: using them has changed them."""
-        found, _ = self.touched(names)
-        lost = (n for n in found if n in self.live and self.live[n].unsaved is not None)
-        return {n for n in lost if hasattr(type(self.space.get(n)), "__next__")}
+        unkept = {name for name, live in self.live.items() if live.unsaved is not None}
+        lost = {name for name in unkept if hasattr(type(self.space.get(name)), "__next__")}
+        return lost & self.touched(names)[0] if lost else lost
 
     # -- the capture -----------------------------------------------------------------------------
 
@@ -144,10 +146,12 @@ class Capture:
         done: set[str] = set()
         replaced: dict[str, Live] = {}
         while todo:
-            for group in self._groups(todo, values):
+            done |= todo
+            for group in self._groups(done, values):  # what is new may share objects with what is not
+                if todo.isdisjoint(group):
+                    continue
                 for live in self._pickled(group, values, only_under):
                     replaced.update(dict.fromkeys(live.names, live))
-            done |= todo
             todo = self._reached_by(replaced, values) - done if touched is not None else set()
         for group in self._cycles(replaced):
             for live in self._pickled(group, values, only_under):
@@ -181,15 +185,16 @@ class Capture:
                 look.add(name)
         self._rebound = rebound
         # A definition that was rebound or deleted changes what its dependents refer to.
-        for name, live in self.live.items():
-            if name in values and not rebound.isdisjoint(live.refs):
-                look.add(name)
-        for name in list(look):
-            if name in self.live:
-                look.update(n for n in self.live[name].names if n in values)
-        for name in gone:
-            look.update(n for n in self.live[name].names if n in values)
-        return look
+        if not rebound.isdisjoint(self._referenced):
+            for name, live in self.live.items():
+                if name in values and not rebound.isdisjoint(live.refs):
+                    look.add(name)
+        return self._whole((*look, *gone), values)
+
+    def _whole(self, names: Iterable[str], values: Mapping[str, Any]) -> set[str]:
+        """With the variables that these shared objects with: they may have parted."""
+        shared = (self.live[n].names if n in self.live else (n,) for n in names)
+        return {n for group in shared for n in group if n in values}
 
     def _reached_by(self, replaced: Mapping[str, Live], values: Mapping[str, Any]) -> set[str]:
         """Using an object uses the definitions that it references, and what their code mentions."""
@@ -198,7 +203,8 @@ class Capture:
             more.update(live.refs)
         code = {m for live in replaced.values() for m in live.mentions}
         reached, _ = access.reached({n for n in more | code if n in values}, values)
-        return {n for n in reached if n in values and (n not in self.live or self.live[n].atom is None)}
+        found = (n for n in reached if n in values and (n not in self.live or self.live[n].atom is None))
+        return self._whole(found, values)
 
     def _groups(self, names: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
         atoms = [n for n in names if is_atomic(values[n])]
@@ -249,7 +255,7 @@ class Capture:
         return found
 
     def _array(self, name: str, value: Any, limit: int | None) -> Live | _Refusal | None:
-        """A plain array that was looked at before: its bytes are all that can differ. None for others."""
+        """An array that was looked at before, whose bytes are all that can differ. None for others."""
         start = time.perf_counter()
         live = self.live.get(name)
         if live is None or live.shape is None or live.names != (name,) or len(live.buffers) != 1:
@@ -257,7 +263,7 @@ class Capture:
         if live.shape != shape_of(value) or self._bindings.get(name) != id(value):
             return None
         ((size, readonly, pieces),) = live.buffers
-        split = self.fingerprints.split(PickleBuffer(value).raw(), content_defined=False)
+        split = self.fingerprints.split(memory_of(value), content_defined=False)
         if not split.fresh and [*map(id, split.pieces)] == [*map(id, pieces)]:
             return live
         try:
@@ -271,8 +277,15 @@ class Capture:
     def _try(self, values: Mapping[str, Any], limit: int | None) -> Live | _Refusal:
         start = time.perf_counter()
         try:
-            dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds))
-            live = self._hashed(values, dumped, limit)
+            before = self.live.get(next(iter(values)))
+            texts = before.texts if before is not None else None
+            dumped, stream = self._dump(values, texts or ())
+            if texts is None and before is not None and stream is not None and _shifted(before, stream):
+                texts = self._limit.run(lambda: pickling.repeated(values, self.space, self._kinds))
+                if texts:
+                    dumped, stream = self._dump(values, texts)
+            live = self._hashed(values, dumped, stream, limit)
+            live.texts = texts
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -282,6 +295,13 @@ class Capture:
             (value,) = values.values()
             live.atom, live.shape = _atom(value), shape_of(value)
         return live
+
+    def _dump(self, values: Mapping[str, Any], texts: Sequence[str]) -> tuple[pickling.Dump, Split | None]:
+        """Values, pickled; their stream in pieces, where it is not short."""
+        dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds, texts))
+        if not dumped.regions and len(dumped.stream) <= INLINE:
+            return dumped, None
+        return dumped, self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
 
     def _refusal(self, value: Any, name: str) -> _Refusal | None:
         try:
@@ -308,7 +328,9 @@ class Capture:
             self._snapshot.remade.add(name)
         return live
 
-    def _hashed(self, values: Mapping[str, Any], dumped: pickling.Dump, limit: int | None) -> Live:
+    def _hashed(
+        self, values: Mapping[str, Any], dumped: pickling.Dump, stream: Split | None, limit: int | None
+    ) -> Live:
         live = Live(
             tuple(sorted(values)),
             {name: _type_name(value) for name, value in values.items()},
@@ -316,10 +338,9 @@ class Capture:
             mentions=frozenset(dumped.mentions),
             outside=dumped.outside,
         )
-        if not dumped.regions and len(dumped.stream) <= INLINE:
+        if stream is None:
             live.inline = dumped.stream
             return live
-        stream = self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
         parts = [self.fingerprints.split(r.memory, content_defined=False) for r in dumped.regions]
         self._keep(*parts, stream=stream, limit=limit)
         live.stream = stream.pieces
@@ -431,7 +452,7 @@ class Capture:
 
     def renew(self, live: Live) -> None:
         """Note what pickling a restored component gives: an object is not changed by having been restored."""
-        if sum(p.size for p in live.stream) > _RENEWED:
+        if live.atom is not None or sum(p.size for p in live.stream) > _RENEWED:
             return
         dumped = self._dumped(live.names)
         if dumped is None:
@@ -511,6 +532,14 @@ def _type_name(value: Any) -> str:
     module = kind.__module__
     own = module in ("builtins", "__main__") or type(module) is not str
     return kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
+
+
+def _shifted(before: Live, stream: Split) -> bool:
+    """Whether most of a long stream is new, though the one before it was about as long."""
+    new = sum(piece.size for piece, _ in stream.fresh)
+    then = sum(piece.size for piece in before.stream)
+    now = sum(piece.size for piece in stream.pieces)
+    return new > max(_SHIFTED, now // 2) and abs(now - then) < then // 8
 
 
 class _Refusal:

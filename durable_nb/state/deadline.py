@@ -117,16 +117,23 @@ def within(seconds: float, work: Callable[[], T]) -> T:
         here = None  # a frame that holds itself would hold what its callers made
 
 
+class _Held(list[int]):
+    """A handler that keeps signals for later."""
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.append(number)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold an interrupt back until the block is over."""
+    """Hold an interrupt back until the block is over, and all such blocks around it."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
-    if handler is None:
+    if handler is None or type(handler) is _Held:
         yield
         return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    came = _Held()
+    signal.signal(signal.SIGINT, came)
     try:
         yield
     finally:

@@ -45,6 +45,12 @@ def strip(file: io.BytesIO, start: int = 0) -> None:
     file.truncate(put)
 
 
+def bare(stream: bytes) -> bytes:
+    """A stream of at most one frame, without its header."""
+    start = len(PROTO)
+    return PROTO + stream[start + _HEADER :] if stream[start] == _FRAME else stream
+
+
 def _end(view: memoryview, at: int) -> int:
     """Where the opcode at `at` and its argument end."""
     opcode = view[at]

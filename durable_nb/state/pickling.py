@@ -20,12 +20,14 @@ import functools
 import importlib
 import io
 import pickle
+import struct
 import sys
 import threading
 import types
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future
+from itertools import accumulate
 from typing import Any
 
 import cloudpickle.cloudpickle as cp
@@ -356,20 +358,74 @@ _STACK = 1 << 30
 """Bytes of address space for their C stack: some calls in `pickle` still use it."""
 
 
-def dump_values(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds | None = None) -> Dump:
+def dump_values(
+    values: Mapping[str, Any],
+    space: Mapping[str, Any],
+    kinds: Kinds | None = None,
+    texts: Sequence[str] = (),
+) -> Dump:
     """Pickle values together, as one stream that keeps what they share.
+
+    `texts` come first in it: strings that it refers to by the same numbers, whatever is added to the values.
 
     Raises whatever a value's own reduction raises.
     """
+    if len(values) == 1:
+        ((name, value),) = values.items()
+        if type(value) in _SCALARS and (type(value) is not int or value.bit_length() < _LONG):
+            # `pickle` itself takes a tenth of the time, and does the same.
+            return Dump(framing.bare(pickle.dumps({sys.intern(name): value}, 5)), [])
     kinds = kinds or Kinds()
     try:
-        return dumped(_Pickler, values, space, kinds)
+        return dumped(_Pickler, values, space, kinds, texts)
     except RecursionError:
         pass
     try:
-        return _deeply(lambda: dumped(_Pickler, values, space, kinds))
+        return _deeply(lambda: dumped(_Pickler, values, space, kinds, texts))
     except RecursionError:  # from Python 3.12 on, recursion in C has a limit of its own
-        return _deeply(lambda: dumped(DeepPickler, values, space, kinds))
+        return _deeply(lambda: dumped(DeepPickler, values, space, kinds, texts))
+
+
+_SCALARS = frozenset({bool, int, float, complex, type(None)})
+
+_LONG = 10_000
+"""Bits of an integer that is pickled as other objects are."""
+
+_OFTEN = 3
+"""How often a string occurs that is worth standing first."""
+
+_MOST = 1 << 20
+"""Characters of such strings at most, together."""
+
+
+def repeated(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds) -> tuple[str, ...]:
+    """The strings that occur several times in values, as the same object."""
+    counter = _Counter(io.BytesIO(), [], values, space, kinds)
+    try:
+        counter.dump(dict(values))
+    except RecursionError:
+        return ()
+    finally:
+        counter.release()
+    often = [text for key, text in counter.texts.items() if counter.counts[key] >= _OFTEN]
+    room = accumulate(map(len, often))
+    return tuple(text for text, used in zip(often, room, strict=True) if used <= _MOST)
+
+
+class _Counter(_Pickler):
+    """Counts how often it meets each string."""
+
+    def __init__(self, *args: Any) -> None:
+        self.counts: dict[int, int] = {}
+        self.texts: dict[int, str] = {}
+        super().__init__(*args)
+
+    def persistent_id(self, obj: Any) -> None:
+        """`pickle` asks this of every object, each time it meets it."""
+        if type(obj) is str:
+            key = id(obj)
+            self.counts[key] = self.counts.get(key, 0) + 1
+            self.texts[key] = obj
 
 
 def _deeply(work: Callable[[], Dump]) -> Dump:
@@ -393,20 +449,27 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
 
 
 def dumped(
-    kind: type[_Pickler | DeepPickler], values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds
+    kind: type[_Pickler | DeepPickler],
+    values: Mapping[str, Any],
+    space: Mapping[str, Any],
+    kinds: Kinds,
+    texts: Sequence[str] = (),
 ) -> Dump:
     """What a kind of pickler makes of values."""
     file = io.BytesIO()
     file.write(_NOTHING)
+    file.writelines(map(_noted, texts))
+    start = file.tell()
     buffers: list[pickle.PickleBuffer] = []
     pickler: Any = kind(file, buffers, values, space, kinds)
-    # As if both had been pickled first: wherever they are met, they are references to numbers 0 and 1.
-    pickler.memo = {id(space): (0, space), id(vars(builtins)): (1, vars(builtins))}
+    # As if these had been pickled first: wherever they are met, they are references to numbers 0, 1, ...
+    first = (space, vars(builtins), *texts)
+    pickler.memo = {id(held): (number, held) for number, held in enumerate(first)}
     try:
         pickler.dump({sys.intern(name): value for name, value in values.items()})
     finally:
         pickler.release()
-    framing.strip(file, len(_NOTHING))
+    framing.strip(file, start)
     framing.join(file)
     stream = file.getvalue()
     if stream.find(b"h\x00") > 0 or stream.find(b"h\x01") > 0:
@@ -425,6 +488,12 @@ _PREFIX = (
     framing.PROTO + _named(__name__, "namespace") + b")R\x940" + _named("builtins", "__dict__") + b"\x940"
 )
 """What puts numbers 0 and 1 into an unpickler's memo, and nothing on its stack."""
+
+
+def _noted(text: str) -> bytes:
+    """What puts a string into an unpickler's memo, and nothing on its stack."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(encoded)) + encoded + b"\x940"
 
 
 _GENERATING = frozenset({"collections", "dataclasses", "typing"})

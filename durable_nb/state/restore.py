@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
@@ -189,7 +191,10 @@ def _load_into(
     *,
     in_place: bool,
 ) -> None:
-    for digest in definitions_first(dict.fromkeys(todo.load.values()), manifests):
+    order = list(definitions_first(dict.fromkeys(todo.load.values()), manifests))
+    whole = [m for m in map(manifests.__getitem__, order) if not (m.buffers and m.names[0] in capture.live)]
+    read = _Ahead(read, whole)
+    for digest in order:
         manifest = manifests[digest]
         live = as_live(manifest, digest)
         if digest in care.avoid:
@@ -401,6 +406,40 @@ def assemble(
     stream = framing.apart(stream)
     framing.wrap(stream)
     return stream, regions.handed_out(memory, manifest.views)
+
+
+class _Ahead:
+    """Reads the small chunks of many components at once: they lie beside each other."""
+
+    def __init__(self, read: Read, components: Iterable[Component]) -> None:
+        self._read = read
+        small: dict[str, None] = {}
+        held = 0
+        for component in components:
+            for digest, size in chain(component.stream, *(b.chunks for b in component.buffers)):
+                if size <= _SMALL and held + size <= _AHEAD:
+                    held += size
+                    small[digest] = None
+        self._found: dict[str, memoryview] = {}
+        # What is damaged or gone is met again by the component that needs it, and fails only that.
+        with suppress(StoreError, NotFoundError):
+            self._found.update(read(small))
+
+    def __call__(self, digests: Iterable[str]) -> Iterator[tuple[str, memoryview]]:
+        missing = []
+        for digest in digests:
+            if digest in self._found:
+                yield digest, self._found[digest]
+            else:
+                missing.append(digest)
+        yield from self._read(missing)
+
+
+_SMALL = 1 << 16
+"""The most bytes of a chunk that is worth reading together with others."""
+
+_AHEAD = 16 << 20
+"""The most bytes that are held before a component needs them."""
 
 
 def _place(

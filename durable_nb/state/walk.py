@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import io
 import logging
@@ -15,7 +16,7 @@ from typing import Any
 
 from durable_nb.state import instances
 from durable_nb.state.access import of_code
-from durable_nb.state.arrays import shape_of
+from durable_nb.state.arrays import is_plain
 from durable_nb.state.atoms import library
 from durable_nb.state.functions import is_script, own_scope
 
@@ -70,7 +71,7 @@ class Walk:
         self, obj: Any, owner: int, owner_of: dict[int, int], join: Callable[[int, int], None]
     ) -> bool:
         """Note the memory of an array that holds nothing else; whether `obj` is one."""
-        if shape_of(obj) is None:
+        if not is_plain(obj):
             return False
         first = owner_of.setdefault(id(obj), owner)
         if first != owner:
@@ -105,6 +106,10 @@ class Walk:
             return [obj(), obj.__callback__, getattr(obj, "__dict__", None)]
         if issubclass(kind, weakref.ProxyTypes):
             return [obj.__dir__.__self__]
+        if kind in _UNKEPT:
+            return []
+        if kind is functools._lru_cache_wrapper:
+            return [vars(obj)]  # its cache is not kept
         if issubclass(kind, types.ModuleType):
             return [vars(obj)]
         if issubclass(kind, logging.Logger):
@@ -158,10 +163,13 @@ class Walk:
 
 _SPECIAL = (
     types.FunctionType, type, types.ModuleType, weakref.ref, *weakref.ProxyTypes, memoryview, logging.Logger,
-    asyncio.AbstractEventLoop, type(os.environ), io.TextIOWrapper,
+    asyncio.AbstractEventLoop, type(os.environ), io.TextIOWrapper, types.TracebackType, types.FrameType,
+    functools._lru_cache_wrapper,
 )  # fmt: skip
 _INLINE = 1 << 2 if sys.version_info >= (3, 13) else 0
 """Flag of a class whose instances hold the values of their attributes themselves (CPython's `object.h`)."""
+_UNKEPT = (types.TracebackType, types.FrameType)
+"""What an error leads to, and is not kept with it: all that ran when it was raised."""
 _PROCESS = (asyncio.AbstractEventLoop, type(os.environ))
 _STREAMS = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
 _HANDLED = frozenset({"ipykernel", "numpy", "pandas", "pyarrow", "torch"})

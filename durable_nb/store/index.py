@@ -10,7 +10,7 @@ from durable_nb.errors import DamagedError, NotFoundError, StoreError
 from durable_nb.store.objects import Objects
 from durable_nb.store.packs import Pack, Place, decompress, digest_of, schema
 
-_OPEN_PACKS = 8
+_OPEN_PACKS = 64
 
 
 class PackIndex:

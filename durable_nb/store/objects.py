@@ -115,7 +115,7 @@ class LocalFolder:
     def get(self, key: str) -> memoryview:
         """The bytes, mapped from the disk where they are many."""
         try:
-            handle = os.open(self._file(key), os.O_RDONLY)
+            handle = os.open(self._name(key), os.O_RDONLY)
         except FileNotFoundError:
             raise NotFoundError(f"{key} is not in the store") from None
         except OSError as error:
@@ -160,7 +160,7 @@ class LocalFolder:
     def size(self, key: str) -> int:
         """Bytes of the file."""
         try:
-            return self._file(key).stat().st_size
+            return os.stat(self._name(key)).st_size
         except FileNotFoundError:
             raise NotFoundError(f"{key} is not in the store") from None
 

@@ -110,6 +110,11 @@ class Peak:
         self.bytes = max(self.bytes, _status("VmHWM"))
 
 
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return _status("VmRSS")
+
+
 def _status(name: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

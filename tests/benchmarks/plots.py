@@ -174,7 +174,7 @@ def _back(report: Report) -> Any:
         _bare(panel)
     shown = [tool for tool in COLUMNS if any(tool in report["workloads"][n]["summary"] for n in names)]
     for at, tool in enumerate(shown):
-        label = "read + hash + copy" if tool == "floor" else COLUMNS[tool]
+        label = "the floor" if tool == "floor" else COLUMNS[tool]
         figure.text(0.09 + 0.18 * at, 0.985, f"● {label}", color=COLOURS[tool], va="top", fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 0.93))
     return figure
@@ -183,7 +183,7 @@ def _back(report: Report) -> Any:
 def _times(summary: Mapping[str, Any], key: str) -> Iterator[tuple[float, str]]:
     for tool in COLUMNS:
         if tool == "floor" and key == "new_wall":
-            yield summary["ours"]["read_wall"], tool
+            yield summary["ours"]["read_unpickle_wall"], tool
         elif tool != "floor" and key in summary.get(tool, {}):
             yield summary[tool][key], tool
 

@@ -68,22 +68,20 @@ def summary(work: Workload, tools: Mapping[str, Figures]) -> dict[str, Figures]:
         short |= {
             f"{way}_wall": median(figures[way]["wall"]) for way in ("back", "forth", "new") if way in figures
         }
+        if "plain" in tools:
+            short["loading_bytes"] = figures["loaded_bytes"] - tools["plain"]["loaded_bytes"]
         for peak, over in (("peak_bytes", "over_bytes"), ("first_peak_bytes", "first_over_bytes")):
             short[peak] = figures[peak]
             if "plain" in tools:
-                short[over] = figures[peak] - tools["plain"][peak]
+                short[over] = figures[peak] - tools["plain"][peak] - short["loading_bytes"]
         out[name] = short
     ours = out.get("ours")
     if ours is not None and "floor_read" in tools["ours"]:
         read, unpickle = (median(tools["ours"][f"floor_{part}"]["wall"]) for part in ("read", "unpickle"))
         ours |= {"read_wall": read, "read_unpickle_wall": read + unpickle}
     if ours is not None and work.changed and "floor" in tools:
-        # What is pickled out of band is not copied: only the stream counts.
-        spare = tools["floor"]["stream_bytes"] + SPARE
-        ours |= {
-            "may_over_bytes": max(work.changed) + spare,
-            "first_may_over_bytes": tools["floor"]["pickled_bytes"] + spare,
-        }
+        spare = tools["floor"]["pickled_bytes"] + SPARE
+        ours |= {"may_over_bytes": max(work.changed) + spare, "first_may_over_bytes": spare}
     return out
 
 

@@ -19,7 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from durable_nb import testing
 from tests.benchmarks import floor, phases
-from tests.benchmarks.measure import Hooks, Lap, Peak, Stopwatch, bare_shell, timed
+from tests.benchmarks.measure import Hooks, Lap, Peak, Stopwatch, bare_shell, resident, timed
 from tests.benchmarks.tools import TOOLS, Tool
 from tests.benchmarks.workloads import Workload, workload
 
@@ -42,13 +42,17 @@ def notebook(tool: str, work: Workload) -> Figures:
     keeper = TOOLS[tool](shell, work)
     hooks = Hooks(shell, keeper.attach)
     first, peak = Lap(0.0, 0.0), Peak()
-    for source in (work.imports or "pass", *work.setup):
+    _cell(shell, work.imports or "pass", hooks)
+    keeper.settle()
+    loaded = resident()
+    for source in work.setup:
         with peak.watching():
             first, _ = _cell(shell, source, hooks)
             keeper.settle()
     changes = work.changes[: keeper.most_cells]
     figures, marks, states = _changes(shell, keeper, hooks, work, changes)
-    figures |= {"first": _parts([first]), "first_peak_bytes": peak.bytes, **keeper.more()}
+    figures |= {"first": _parts([first]), "first_peak_bytes": peak.bytes, "loaded_bytes": loaded}
+    figures |= keeper.more()
     if keeper.keeps and len(marks) > 1:
         figures |= _back_and_forth(shell, keeper, work, marks, states)
     sizes = []

@@ -71,6 +71,8 @@ class Ours(Tool):
     keeps = True
 
     def attach(self) -> None:
+        import pyarrow.parquet  # noqa: F401  the peers' libraries are there, too, before anything is timed
+
         import durable_nb
 
         self.shell.run_line_magic("load_ext", "durable_nb")

@@ -228,6 +228,7 @@ def deltas(scale: float) -> Workload:
         "frame, a column dropped": ("del df['c5']", 0),
         "list of objects, one inserted near the front": ("items.insert(5, Leaf(-1, 'new'))", 100),
         "the same, objects that share labels": ("tagged.insert(5, Leaf(-1, labels[7]))", 100),
+        "each further one of these": ("tagged.insert(5, Leaf(-2, labels[7]))", 100),
     }
     return Workload(
         "deltas",

@@ -54,7 +54,8 @@ class Form:
 def names_of(space: Mapping[str, Any], hidden: Iterable[str]) -> list[str]:
     """The user's names, as a user would count them."""
     ours = {"In", "Out", "exit", "quit", "open", "get_ipython", *hidden}
-    return sorted(n for n in space if n not in ours and (n[:1] != "_" or n == "_own"))
+    # A key that is no string is no variable: no code can name it.
+    return sorted(n for n in space if type(n) is str and n not in ours and (n[:1] != "_" or n == "_own"))
 
 
 def form(space: Mapping[str, Any], names: Iterable[str]) -> Form:
@@ -262,9 +263,13 @@ class _Walk:
             if isinstance(value, pd.Series):
                 yield repr(list(value.index))
         for block in getattr(getattr(value, "_mgr", None), "blocks", ()):
+            # Copied on write, so sharing it shows only in what has to be restored together.
             if isinstance(block.values, np.ndarray):
-                # Copied on write, so sharing it shows only in what has to be restored together.
                 self._remember(block.values, number=False)
+            for kept in ("_ndarray", "_pa_array"):
+                if (memory := getattr(block.values, kept, None)) is not None:
+                    self._held.append(memory)
+                    self._at_base(id(memory))
         for column in columns:
             yield str(column.dtype)
             yield self._each(list(column))
@@ -359,12 +364,25 @@ def difference(was: Form, now: Form) -> str | None:
             return f"`{name}` is {'lost' if name in now.lost else 'missing'}"
         if name not in was.variables:
             return f"`{name}` should not be there"
-        if was.variables[name] != now.variables[name]:
-            path, old, new = _where(was.variables[name], now.variables[name])
+        found = _outlived(was.variables[name], now.variables[name])
+        if was.variables[name] != found:
+            path, old, new = _where(was.variables[name], found)
             return f"`{name}`{path}: was {_short(old)}, is {_short(new)}"
     if was.memory != now.memory:
         return f"memory is shared in another way: was {was.memory}, is {now.memory}"
     return None
+
+
+def _outlived(was: Any, now: Any) -> Any:
+    """What is now, where weak references have not died whose objects no variable leads to.
+
+    Such an object lives by what is outside the namespace, as the traceback of the last error is.
+    """
+    if not isinstance(was, tuple) or not isinstance(now, tuple) or len(was) != len(now):
+        return now
+    if was[1:] == ("weak reference", ("elsewhere",)) and now[1:] == ("weak reference", ("dead",)):
+        return (*now[:-1], was[-1])
+    return tuple(map(_outlived, was, now))
 
 
 def _where(was: Any, now: Any, path: str = "") -> tuple[str, Any, Any]:

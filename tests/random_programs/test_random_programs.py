@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,27 @@ FOUND: dict[str, list[str | int]] = {
     ],
     "what an instance of a class that lost its name shares": [
         "class K: pass\na = K(); b = []; a.x = b", "class K: pass", "b.append(1)", 2, 3, "newest",
+    ],
+    "what shared objects with a variable that only code mentions": [
+        "c = []", "v = [c]", "class J: pass\nclass K:\n    def size(self, x=J): return v", "del J", 1, 4,
+    ],
+    "an error ties nothing to what ran when it was raised": [
+        "def g(n): raise KeyError\nb = []", "try: g(b)\nexcept KeyError as e: u = [e]", "u.append(1)", 2,
+    ],
+    "dataclasses share nothing": [
+        "@dataclasses.dataclass\nclass P:\n    x: int = 1\nb = P\ndel P",
+        "@dataclasses.dataclass\nclass P:\n    x: int = 1", "P.late = 2", 2,
+    ],
+    "functions with caches share nothing": [
+        "@functools.lru_cache\ndef h(): return 1", "def f(x=h, *, k=[4]): return x",
+        "@functools.lru_cache\ndef h(): return 2", "e = 1", "h = None", 4,
+    ],
+    "frames share nothing by the type of their columns": [
+        "v = pd.DataFrame({'q': ['s']})\nu = v.copy(deep=False)", "newest", "v.attrs['k'] = 1", "d = 1",
+        "v.attrs['k'] = 2", 4,
+    ],
+    "what stays live, of a class that is brought back": [
+        "class K: pass\nb = [n for n in ()], (n for n in ())", "K.late = 1", "b = [K()]", 1, "newest",
     ],
 }  # fmt: skip
 
@@ -130,3 +152,22 @@ def test_the_oracle_leaves_out_what_holds_a_generator() -> None:
     found = oracle.form(space, space)
     assert found.lost == {"a"}
     assert set(found.variables) == {"b", "c"}
+
+
+def test_the_oracle_lets_what_no_variable_held_die_and_nothing_else() -> None:
+    class Held:
+        pass
+
+    target = Held()
+    space: dict[str, object] = {"r": weakref.ref(target)}
+    alone = oracle.form(space, space)
+    both = oracle.form(space | {"t": target}, ["r", "t"])
+    del target
+    dead = oracle.form(space, space)
+    assert oracle.difference(alone, dead) is None
+    assert oracle.difference(dead, alone) is not None
+    assert "`r`" in (oracle.difference(both, dead) or "")
+
+
+def test_the_oracle_counts_names_only() -> None:
+    assert oracle.names_of({"a": 1, ...: 2, 3: 4}, ()) == ["a"]  # type: ignore[dict-item]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from durable_nb.state.atoms import NO_METADATA
 from durable_nb.state.reducers.reduce import Table, family, refuse
 
 _PLAIN_HANDLERS = frozenset({"NullHandler", "StreamHandler", "FileHandler", "RotatingFileHandler"})
@@ -127,8 +128,11 @@ def module(value: types.ModuleType) -> Any:
 
 MODULES: Table = {types.ModuleType: module}
 
-_DEFAULTS = {"match_args": True, "kw_only": False, "slots": False, "weakref_slot": False, "doc": None}
-"""Of what some Pythons note of a dataclass, and others do not."""
+_DEFAULTS = {
+    "match_args": True, "kw_only": False, "slots": False, "weakref_slot": False, "doc": None,
+    "metadata": NO_METADATA,
+}  # fmt: skip
+"""Of what some Pythons note of a dataclass, and others do not; and what all share."""
 
 
 def noted(kind: type) -> Any:
@@ -143,7 +147,8 @@ def set_noted(target: Any, held: Mapping[str, Any]) -> None:
 
 
 def _noted(value: Any) -> Any:
-    held = {name: getattr(value, name) for name in type(value).__slots__}
+    named = ((name, getattr(value, name)) for name in type(value).__slots__)
+    held = {name: what for name, what in named if what is not NO_METADATA}
     return noted, (type(value),), held, None, None, set_noted
 
 
