@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
-from durable_nb.ui.style import Mark, framed, shape, tone
+from durable_nb.ui.style import Mark, shape, tone
 
 if TYPE_CHECKING:
     from durable_nb.engine.recompute import Plan
@@ -248,20 +248,16 @@ def summary(found: Summary, stale: Mapping[str, str] | None = None) -> Rendered:
         heads.append("stale")
         rows = [(*row, why.get(node.name, "")) for row, node in zip(rows, found.nodes, strict=True)]
     nodes = table(heads, rows)
+    done = f"{found.percentage:.1f}"
+    bar = (
+        f"<div role='progressbar' aria-valuenow='{done}' aria-valuemin='0' aria-valuemax='100' style='"
+        "max-width:30em;height:0.6em;border:1px solid currentColor;border-radius:0.3em;overflow:hidden'>"
+        f"<div style='width:{done}%;height:100%;background:currentColor;opacity:0.6'></div></div>"
+    )
     head = f"<p>{html_.escape(line)}</p>"
     if not found.nodes:
         return Rendered(line, f"<div>{head}</div>")
-    return Rendered(f"{line}\n{nodes.text}", framed(f"{head}{bar(found)}{nodes.html}", "style"))
-
-
-def bar(found: Summary) -> str:
-    """How far an execution is, as HTML; "" where it has no nodes."""
-    done = f"{found.percentage:.1f}"
-    shown = (
-        f"<div class='dnb-bar' role='progressbar' aria-label='nodes done' aria-valuenow='{done}' "
-        f"aria-valuemin='0' aria-valuemax='100'><div style='width:{done}%'></div></div>"
-    )
-    return shown if found.total else ""
+    return Rendered(f"{line}\n{nodes.text}", f"<div>{head}{bar}{nodes.html}</div>")
 
 
 def so_far(found: Summary) -> str:

@@ -26,15 +26,23 @@ def _facts(found: Overview) -> list[str]:
 
 def header(found: Overview) -> str:
     """Where the notebook stands, as HTML."""
-    status = found.summary.status
+    summary = found.summary
+    status = summary.status
+    done = f"{summary.percentage:.1f}"
     *facts, execution = (escape(fact) for fact in _facts(found))
     spans = [
         f"<span class='dnb-{style.tone(status)}'>{style.shape(status)} {escape(status.lower())}</span>",
         *(f"<span>{fact}</span>" for fact in facts),
         f"<span class='dnb-note'>{execution}</span>",
     ]
-    title = f"<div class='dnb-title'>{escape(found.notebook or 'this notebook')}</div>"
-    return f"{title}<div class='dnb-facts'>{''.join(spans)}</div>{render.bar(found.summary)}"
+    bar = (
+        f"<div class='dnb-bar' role='progressbar' aria-label='nodes done' aria-valuenow='{done}' "
+        f"aria-valuemin='0' aria-valuemax='100'><div style='width:{done}%'></div></div>"
+    )
+    title = escape(found.notebook or "this notebook")
+    return f"<div class='dnb-title'>{title}</div><div class='dnb-facts'>{''.join(spans)}</div>" + (
+        bar if summary.total else ""
+    )
 
 
 def lane(entry: Entry) -> str:
