@@ -27,8 +27,8 @@ _AMBIENT = (
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
-def _setting(default: Any, help: str, kind: str, choices: tuple[str, ...] = ()) -> Any:  # noqa: A002
-    return field(default=default, metadata={"help": help, "kind": kind, "choices": choices})
+def _setting(default: Any, text: str, kind: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": text, "kind": kind, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True)

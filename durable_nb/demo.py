@@ -200,16 +200,16 @@ def _timeline(played: Played) -> Table:
 def _notebook() -> Any:
     from nbformat import v4
 
-    cells = [v4.new_markdown_cell(TEXT), *map(v4.new_code_cell, CELLS)]  # type: ignore[no-untyped-call]
+    cells = [v4.new_markdown_cell(TEXT), *map(v4.new_code_cell, CELLS)]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})  # type: ignore[no-untyped-call]
+    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
 def _write(path: Path, notebook: Any) -> None:
     import nbformat
 
     nbformat.validate(notebook)
-    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, path)
 
 
 def _until_killed(kernel: Kernel, cells: list[Any], say: Callable[[str], None]) -> list[tuple[Reply, float]]:

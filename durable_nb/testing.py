@@ -326,7 +326,7 @@ class _Shown:
     def _add(self, message: dict[str, Any], display: str | None) -> None:
         import nbformat
 
-        output = dict(nbformat.v4.output_from_msg(message))  # type: ignore[no-untyped-call]
+        output = dict(nbformat.v4.output_from_msg(message))
         last = self.outputs[-1] if self.outputs else {}
         if output["output_type"] == "stream" and last.get("name") == output["name"]:
             last["text"] += output["text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -152,9 +153,9 @@ def test_the_page_is_escaped_and_does_not_rest_on_colour() -> None:
     html = differences.rendered(difference.between(durable_nb.session(), 2, 3)).html
     assert "&#x27;&lt;b&gt;&#x27;" in html
     assert "'<b>'" not in html
-    assert html.count("<tr>") == html.count("</tr>")
+    assert len(re.findall("<tr[ >]", html)) == html.count("</tr>")
     for sign in ("+", "\N{MINUS SIGN}", "~"):
-        assert f";font-family:monospace'>{sign}</b>" in html
+        assert f"<b>{sign}</b>" in html
     assert "+    return x + 2" in html
     assert "http" not in html
 

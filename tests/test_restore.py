@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -655,6 +656,17 @@ def test_names_that_look_like_secrets_are_left_out(notebook: Notebook) -> None:
     for name in ("my_api_key", "Password", "aws_TOKEN", "s3_secret", "scratch"):
         assert name not in notebook.space
     assert not {"my_api_key", "Password"} & {*result.restored, *result.same}
+
+
+def test_of_what_is_left_out_only_variables_are_told(notebook: Notebook, said: Callable[[], str]) -> None:
+    notebook.run("my_api_key = 'k'")
+    assert "`my_api_key` is not kept" in said()
+    notebook.run("def fails(options):\n    return 1 / 0")
+    notebook.cell("%%node bad\nfails({'api_key': 'ribbon-candle-7431', 'user': 'me'})")
+    notebook.run("data = 1", "%durable show bad --traceback")
+    told = said()
+    assert "options = {'api_key': <left out>, 'user': 'me'}" in told
+    assert "is not kept" not in told
 
 
 def test_an_excluded_name_that_is_live_is_not_taken_away(notebook: Notebook) -> None:

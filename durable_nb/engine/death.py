@@ -33,7 +33,7 @@ def of(history: History, owner: Owner | None, attempt: Mapping[str, Any] | None)
     """Sum up what is known.
 
     Args:
-        history: of the execution, as its former owner left it.
+        history: of the execution, which has just been taken over.
         owner: the former owner.
         attempt: what was begun last and never ended (see `target.lost_attempt`).
     """
@@ -57,7 +57,7 @@ def _cause(history: History, owner: Owner | None) -> str:
         return "the machine was restarted since"
     if owner.pid_namespace != here.pid_namespace:
         return "it ran in another container"
-    epoch = history.epochs.get(history.epoch)
+    epoch = history.epochs.get(history.epoch - 1)
     before, now = epoch.meta.get(OOM_KILLS) if epoch else None, oom_kills()
     if isinstance(before, int) and now is not None and now > before:
         return (

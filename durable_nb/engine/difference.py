@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from durable_nb.engine import target as targets
 from durable_nb.engine.differences.arrays import quiet
 from durable_nb.engine.differences.change import COUNTED, Change, Difference, Sign, Verdict
-from durable_nb.engine.differences.texts import Hidden, named, nothing, reason
+from durable_nb.engine.differences.texts import reason
 from durable_nb.engine.differences.walk import Walk
 from durable_nb.engine.session import Session
 from durable_nb.errors import DurableError, NotFoundError
@@ -19,6 +18,7 @@ from durable_nb.model import Component
 from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.live import is_pseudo
 from durable_nb.state.reading import Past
+from durable_nb.state.texts import Hidden, named, nothing
 
 LISTED = 40
 """Changes of one value that are listed."""
@@ -120,7 +120,7 @@ def between(session: Session, before: int, after: int, names: Iterable[str] | No
     unchanged = [n for n in both if states[0][n] == states[1][n] and manifests[states[0][n]].unsaved is None]
     space, seconds = session.keeper.capture.space, session.settings.recovery_timeout
     pasts = [Past(t.state, t.manifests, session.repository.chunks, space, seconds) for t in found]
-    hidden = _hidden(session)
+    hidden = session.keeper.policy.is_secret
     pairs: dict[tuple[str, str], list[str]] = {}
     for name in sorted(set(both).difference(unchanged)):
         pairs.setdefault((states[0][name], states[1][name]), []).append(name)
@@ -193,16 +193,3 @@ def _must_be_known(wanted: set[str], known: Iterable[str], before: int, after: i
         near = difflib.get_close_matches(name, sorted(known), 3)
         hint = f"; there is {', '.join(near)}" if near else ""
         raise NotFoundError(f"neither v{before} nor v{after} has a variable `{name}`{hint}")
-
-
-def _hidden(session: Session) -> Hidden:
-    """What is not kept as a variable is not shown as a part of one either."""
-    patterns = [pattern.lower() for pattern in session.settings.exclude]
-    known: dict[str, bool] = {}
-
-    def hidden(name: str) -> bool:
-        if name not in known:
-            known[name] = any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in patterns)
-        return known[name]
-
-    return hidden

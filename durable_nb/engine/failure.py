@@ -24,11 +24,9 @@ from typing import Any, TypeVar
 
 from durable_nb.state import access, pickling, regions
 from durable_nb.state.deadline import ExpiredError, within
+from durable_nb.state.texts import LEFT_OUT, Hidden, qualified, words
 
 T = TypeVar("T")
-
-Hidden = Callable[[str], bool]
-"""Says of a variable's name that its value is to be left out."""
 
 FRAMES = 20
 """Frames that are kept: the outermost, the one whose locals are kept as values, and the innermost."""
@@ -50,8 +48,6 @@ ELEMENTS = 10_000
 
 BYTES = 4 << 20
 """Bytes of locals that are kept as values."""
-
-LEFT_OUT = "<left out>"
 
 _MACHINERY = frozenset({"IPython", "ipykernel", "asyncio", "durable_nb"})
 """Packages whose frames are between the notebook's code and no part of it."""
@@ -184,7 +180,7 @@ def _stopped(frame: Mapping[str, Any], held: dict[str, Any]) -> FrameType:
     module = sys.modules.get(frame["module"])
     space = {"__name__": frame["module"]} if module is None else vars(module)
     try:
-        exec(code, space, space if name == "<module>" and not held else held)  # noqa: S102
+        exec(code, space, space if name == "<module>" and not held else held)  # noqa: S102 - `1 / 0` only
     except ZeroDivisionError as error:
         *_, (stopped, _) = traceback.walk_tb(error.__traceback__)
     return stopped
@@ -321,8 +317,7 @@ def _excerpt(lines: list[str], spans: list[range]) -> str:
 
 def _name(kind: type) -> str:
     """As tracebacks name a class."""
-    module = kind.__module__
-    return kind.__qualname__ if module in ("__main__", "builtins") else f"{module}.{kind.__qualname__}"
+    return qualified(kind).removeprefix("__main__.").removeprefix("builtins.")
 
 
 def _cut(text: str, most: int) -> str:
@@ -368,56 +363,19 @@ def _guarded(work: Callable[[], str], value: object, what: str, budget: _Budget)
 
 
 def _shown(value: object, hidden: Hidden, budget: _Budget) -> str:
-    return _guarded(lambda: _cut(_short(value, hidden), SHOWN), value, "repr", budget)
+    return _guarded(lambda: _cut(words(value, hidden, SHOWN, 3, _asked), SHOWN), value, "repr", budget)
 
 
-_TEXTS = (str.__repr__, bytes.__repr__, bytearray.__repr__)
-_BRACKETS = {
-    list.__repr__: ("[", "]"),
-    tuple.__repr__: ("(", ")"),
-    set.__repr__: ("{", "}"),
-    frozenset.__repr__: ("frozenset({", "})"),
-}
-_SIZED = frozenset({str, bytes, bytearray, int, list, tuple, set, frozenset, dict})
-
-
-def _short(value: Any, hidden: Hidden, depth: int = 3) -> str:
-    """About what `repr` says, without looking at all of a large value.
-
-    `reprlib` would sort all keys of a dict, and show bytes whole.
-    """
+def _asked(value: Any) -> str:
+    """What it says itself, within a budget of time; of what has a large shape, that."""
     kind = type(value)
-    how: Any = kind.__repr__
-    if how in _TEXTS:
-        return repr(value[: SHOWN + 1])
-    if how is int.__repr__ and value.bit_length() > ELEMENTS:
-        return f"<{_name(kind)} of {value.bit_length():,} bits>"
-    if how is dict.__repr__:
-        items = (
-            f"{_short(key, hidden, depth - 1)}: "
-            + (LEFT_OUT if type(key) is str and hidden(key) else _short(held, hidden, depth - 1))
-            for key, held in (value.items() if depth else ())
-        )
-        return "{" + _joined(items, len(value)) + "}"
-    if how in _BRACKETS and value:
-        opening, closing = _BRACKETS[how]
-        inner = _joined((_short(held, hidden, depth - 1) for held in (value if depth else ())), len(value))
-        return opening + inner + ("," if how is tuple.__repr__ and len(value) == 1 else "") + closing
     shape = value.shape if hasattr(kind, "shape") else None
     if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape) and math.prod(shape) > ELEMENTS:
         return f"<{_name(kind)} of shape {tuple(shape)}>"
     return repr(value)
 
 
-def _joined(items: Iterable[str], count: int) -> str:
-    """As many as can be seen when all is cut."""
-    shown, room = [], SHOWN
-    for item in items:
-        shown.append(item)
-        room -= len(item) + 2
-        if room <= 0:
-            break
-    return ", ".join([*shown, "…"] if len(shown) < count else shown)
+_SIZED = frozenset({str, bytes, bytearray, int, list, tuple, set, frozenset, dict})
 
 
 def _dumped(
@@ -427,5 +385,5 @@ def _dumped(
         return budget.run(lambda: pickling.dump_values({name: value}, space, kinds))
     except KeyboardInterrupt:
         raise
-    except BaseException:
+    except BaseException:  # whatever the user's own reductions raise
         return None

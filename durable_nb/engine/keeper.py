@@ -64,7 +64,7 @@ class Keeper:
         self.pool = Pool(settings.pool or default_limit())
         self.capture = Capture(
             space,
-            lambda: [n for n in visible() if not self.policy.excluded(n)],
+            self._captured,
             self.pool,
             settings.ambient,
             settings.max_capture,
@@ -84,6 +84,8 @@ class Keeper:
         self._saver: Saver | None = None
         self._failed: list[Ticket] = []
         self._announced: set[str] = set()
+        self._left_out: list[str] = []
+        """variables that `exclude` left out of the newest capture"""
         self._inputs: dict[str, str] = {}
         """name -> canonical digest, while one cell arrives"""
         self._deleted: set[str] = set()
@@ -97,6 +99,19 @@ class Keeper:
     def last(self) -> Ticket | None:
         """The newest commit that was handed to the writer."""
         return self._saver.last if self._saver else None
+
+    @property
+    def durability(self) -> str:
+        """How safe the newest commit is, in a word; "" where this kernel made none."""
+        last = self.last
+        return last.durability if last is not None else ""
+
+    def _captured(self) -> list[str]:
+        """The user's names without those that are left out."""
+        names, policy = self.visible(), self.policy
+        left = {n for n in names if policy.excluded(n)}
+        self._left_out = sorted(left - policy.ignored)
+        return [n for n in names if n not in left]
 
     def apply(self, settings: Settings) -> None:
         """Other settings hold from now on (but `pool` and `ambient`, which hold from the next load)."""
@@ -206,7 +221,7 @@ class Keeper:
 
         try:
             yield take
-        except BaseException:
+        except BaseException:  # an interrupt too
             for shot in shots:
                 self._deleted.update(shot.deleted)
                 if not shot.submitted:
@@ -307,9 +322,10 @@ class Keeper:
 
     def announce(self, shot: Snapshot) -> None:
         """Say once, for each variable, that it is not kept and why."""
-        for name in sorted(self.policy.left_out - self._announced):
-            self._announced.add(name)
-            self.say(f"durable_nb: `{name}` is not kept: its name is one that `exclude` leaves out")
+        for name in self._left_out:
+            if name not in self._announced:
+                self._announced.add(name)
+                self.say(f"durable_nb: `{name}` is not kept: its name is one that `exclude` leaves out")
         for live in shot.unsaved:
             for name in live.names:
                 if name not in self._announced:

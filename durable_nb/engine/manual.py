@@ -36,8 +36,6 @@ class Manual:
         self.attempts = attempts
         self._must_run: set[str] = set()
 
-    # -- what they mean ----------------------------------------------------------------------------
-
     def is_forced(self, cell: Cell) -> bool:
         """Whether the user asked for this node to run instead of being put back."""
         return cell.node in self._must_run
@@ -96,8 +94,6 @@ class Manual:
                 f"`%durable rerun {name}` runs it again, `%durable done {name}` takes it as done, "
                 f"`%durable skip {name}` leaves it out"
             )
-
-    # -- deciding ----------------------------------------------------------------------------------
 
     def rerun(self, name: str) -> None:
         """Run a node when it comes up next, instead of putting it back.

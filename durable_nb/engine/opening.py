@@ -121,9 +121,9 @@ class Past:
     def _take_up(self, lost: Execution, opening: Opening, bound: set[str]) -> None:
         lifecycle.move(lifecycle.EXECUTION_MOVES, ExecutionStatus.INTERRUPTED, ExecutionStatus.RECOVERING)
         try:
-            before = self.keeper.repository.history(lost.id)
-            opening.death = death.of(before, lost.owner, targets.lost_attempt(before, before.epoch))
             history = self.keeper.own(lost.id)
+            dead = targets.lost_attempt(history, history.epoch - 1)
+            opening.death = death.of(history, lost.owner, dead)
             opening.recovered = True
             self._bring_back(history, opening, bound)
         except FencedError:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from durable_nb.engine import lineage
 from durable_nb.engine import target as targets
 from durable_nb.engine.progress import Summary
 from durable_nb.engine.session import Session
@@ -27,7 +28,6 @@ class Entry:
     """of its record"""
     version: int | None
     """None: there is no state to go to"""
-    parent: int | None
     kind: str
     """as in `Checkpoint.kind`, or what else the record is"""
     node: str | None
@@ -68,7 +68,7 @@ class Overview:
     version: int | None
     """what the live state was last equal to"""
     durability: str
-    """of the newest commit: safe, kept, on its way, failed; "" where there is none"""
+    """as of `Keeper`"""
     live: int
     """bytes of the variables, pickled"""
     stored: int
@@ -78,8 +78,8 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What going to a checkpoint does to one variable."""
+class Forecast:
+    """What going to a checkpoint would do to one variable."""
 
     name: str
     how: How
@@ -99,13 +99,6 @@ def of(session: Session) -> Overview:
     """Where a session's execution stands."""
     keeper = session.keeper
     summary = session.summary()
-    ticket = keeper.last
-    if ticket is None:
-        durability = ""
-    elif ticket.error is not None:
-        durability = "failed"
-    else:
-        durability = "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
     try:
         found = entries(session.history(), session.version)
     except NotFoundError:
@@ -115,7 +108,7 @@ def of(session: Session) -> Overview:
         execution=keeper.execution,
         summary=summary,
         version=session.version,
-        durability=durability,
+        durability=keeper.durability,
         live=sum(live.size for live in set(dict(keeper.capture.live).values())),
         stored=session.repository.bytes_stored(),
         entries=found,
@@ -125,7 +118,7 @@ def of(session: Session) -> Overview:
 def entries(history: History, current: int | None) -> tuple[Entry, ...]:
     """The history of an execution, newest first."""
     points = history.checkpoints()
-    lanes = _lanes({v: p.parent for v, p in points.items() if not p.retired}, current)
+    lanes = _lanes(history, current)
     found: list[Entry] = []
     lane = 0
     for record in history.records:
@@ -149,7 +142,6 @@ def _entry(
     return Entry(
         number=record.number,
         version=record.number if state else None,
-        parent=state["parent"] if state else None,
         kind=record.kind,
         node=node,
         label=str(node or known.get("label") or description or record.kind),
@@ -165,13 +157,11 @@ def _entry(
     )
 
 
-def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, int]:
+def _lanes(history: History, current: int | None) -> dict[int, int]:
     """The branch of each version: 0 leads to the current one; each other gets the lowest that is free."""
-    lanes: dict[int, int] = {}
-    at = current
-    while at is not None and at in parents:
-        lanes[at] = 0
-        at = parents[at]
+    points = history.checkpoints()
+    parents = {version: point.parent for version, point in points.items()}
+    lanes = dict.fromkeys(lineage.versions(history, current), 0)
     taken: dict[int, int] = {}
     for version in sorted(parents, reverse=True):
         if version in lanes:
@@ -179,6 +169,8 @@ def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, 
         chain = [version]
         while (parent := parents[chain[-1]]) is not None and parent in parents and parent not in lanes:
             chain.append(parent)
+        if all(points[version].retired for version in chain):
+            continue  # nothing of it is shown
         foot = parents[chain[-1]] or 0
         lane = next(n for n in range(1, len(taken) + 2) if taken.get(n, version) >= version)
         taken[lane] = foot
@@ -186,7 +178,7 @@ def _lanes(parents: Mapping[int, int | None], current: int | None) -> dict[int, 
     return lanes
 
 
-def changes(session: Session, version: int) -> list[Change]:
+def changes(session: Session, version: int) -> list[Forecast]:
     """What going to a checkpoint would do, variable by variable; nothing is loaded to say it.
 
     Raises:
@@ -208,18 +200,18 @@ def changes(session: Session, version: int) -> list[Change]:
             how = "removed"
         else:
             how = "changed" if name in todo.load else "unchanged"
-        found.append(_change(name, how, live.get(name), there))
+        found.append(_forecast(name, how, live.get(name), there))
     order = ("changed", "added", "removed", "unchanged")
-    return sorted(found, key=lambda change: (order.index(change.how), change.name))
+    return sorted(found, key=lambda one: (order.index(one.how), one.name))
 
 
-def _change(name: str, how: How, live: Live | None, there: Component | None) -> Change:
+def _forecast(name: str, how: How, live: Live | None, there: Component | None) -> Forecast:
     shared = [n for n in there.names if n != name and not is_pseudo(n)] if there else []
     note = (there.unsaved if there else None) or (
         f"shares objects with {', '.join(shared[:3])}" if shared else ""
     )
     types: Mapping[str, str] = there.types if there else live.types if live else {}
-    return Change(
+    return Forecast(
         name=name,
         how=how,
         now=(live.previews.get(name, "") or live.types.get(name, "")) if live else "",
@@ -232,13 +224,13 @@ def _change(name: str, how: How, live: Live | None, there: Component | None) -> 
 
 def first_line(session: Session, entry: Entry) -> str:
     """What a person knows a plain cell by: the first line that says something; else its label."""
-    if entry.node or entry.cell is None:
-        return entry.label
-    return source_line(session, entry.cell) or entry.label
+    return entry.node or source_line(session, entry.cell) or entry.label
 
 
-def source_line(session: Session, cell: str) -> str:
+def source_line(session: Session, cell: str | None) -> str:
     """The first line of a recorded cell that says something; "" where it cannot be read."""
+    if cell is None:
+        return ""
     try:
         source = json.loads(session.repository.cell(cell))["source"]
     except (DurableError, OSError):

@@ -31,8 +31,6 @@ class Policy:
         self.ignored: set[str] = set()
         """names that the user asked to leave out"""
         self.rate = WRITE_RATE
-        self.left_out: set[str] = set()
-        """names that were met and are excluded by a pattern"""
         self._named: dict[str, bool] = {}
         self._patterns: tuple[str, ...] = ()
         self._since_scan = 0
@@ -43,19 +41,20 @@ class Policy:
         self._threads = {t.ident for t in threading.enumerate()}
 
     def excluded(self, name: str) -> bool:
-        """Whether a variable is left out by its name."""
+        """Whether a variable of this name is left out."""
+        return self.is_secret(name) or name in self.ignored
+
+    def is_secret(self, name: str) -> bool:
+        """Whether what has this name, a variable or a part of one, is neither kept nor shown."""
         if self._patterns != self.settings.exclude:
             self._patterns = self.settings.exclude
             self._named.clear()
-            self.left_out.clear()
         known = self._named.get(name)
         if known is None:
             lowered = name.lower()
             known = any(fnmatch.fnmatchcase(lowered, pattern.lower()) for pattern in self._patterns)
             self._named[name] = known
-            if known:
-                self.left_out.add(name)
-        return known or name in self.ignored
+        return known
 
     def touched(
         self, cell: access.Access, capture: Capture, seconds: float, *, all_because: str | None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from durable_nb.engine import resume
+from durable_nb.engine import lineage
 from durable_nb.engine import target as targets
 from durable_nb.engine.keeper import Keeper
 from durable_nb.errors import DurableError, RefusedError
@@ -63,7 +63,7 @@ class Recompute:
     def plan(self, history: History, version: int, names: Iterable[str]) -> Plan:
         """What it takes to make variables of a version again that are not live."""
         plan = Plan()
-        makers = {r.number: r for r in resume.lineage(history, version)}
+        makers = {r.number: r for r in lineage.records(history, version)}
         wanted: dict[int, set[str]] = {}
         todo = [(name, version) for name in names if name not in self.keeper.capture.space]
         seen: set[tuple[str, int]] = set()
@@ -195,17 +195,3 @@ def _closed(names: set[str], target: targets.Target) -> set[str]:
         manifest: Any = target.manifests[target.state[name]]
         stack += [*manifest.names, *manifest.refs]
     return found
-
-
-def lines(plan: Plan) -> list[str]:
-    """What a plan says to a person, before anything runs."""
-    said = [f"{s.label} runs again, on copies of what it read, for {_listed(s.makes)}" for s in plan.steps]
-    return said + [f"`{name}` is not made again: {why}" for name, why in _sorted(plan.refused)]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _sorted(refused: Mapping[str, str]) -> list[tuple[str, str]]:
-    return sorted(refused.items())

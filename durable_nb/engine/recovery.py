@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from durable_nb.engine import memory, resume
+from durable_nb.engine import lineage, memory, resume
 from durable_nb.engine import target as targets
 from durable_nb.engine.keeper import Keeper
 from durable_nb.errors import DurableError, NotFoundError, RefusedError
@@ -369,7 +369,7 @@ def _deaths(history: History) -> list[str | None]:
 def _maker(history: History, version: int, name: str) -> str:
     """Which cell to run for a variable that could not be loaded."""
     points = history.checkpoints()
-    for record in reversed(resume.lineage(history, version)):
+    for record in reversed(lineage.records(history, version)):
         attempt = record.body.get("attempt")
         point = points.get(record.number)
         if attempt and point is not None and name in point.changed:

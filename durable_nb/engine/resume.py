@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from durable_nb.model import NodeStatus, Record
+from durable_nb.engine import lineage
+from durable_nb.model import NodeStatus
 from durable_nb.store.log import History
 
 _NAMED = 100
@@ -85,19 +86,6 @@ def attempt(
     return {**known, **rest, **more}
 
 
-def lineage(history: History, version: int | None) -> list[Record]:
-    """The records of the checkpoints that lead to `version`, oldest first."""
-    by_number = {record.number: record for record in history.records}
-    found: list[Record] = []
-    while version:
-        record = by_number.get(version)
-        if record is None:
-            break
-        found.append(record)
-        version = record.body["state"]["parent"]
-    return found[::-1]
-
-
 def left_behind(history: History, before: int | None, after: int) -> tuple[str, ...]:
     """Cells and nodes whose visible output belongs to the branch that was left, oldest first.
 
@@ -106,8 +94,8 @@ def left_behind(history: History, before: int | None, after: int) -> tuple[str, 
         before: the version that was live.
         after: the version that is live now.
     """
-    parents = {version: point.parent for version, point in history.checkpoints().items()}
-    left = sorted(_line(parents, before) - _line(parents, after))[-_NAMED:]
+    now = set(lineage.versions(history, after))
+    left = [version for version in lineage.versions(history, before) if version not in now][-_NAMED:]
     done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
     names = []
     for version in left:
@@ -118,14 +106,6 @@ def left_behind(history: History, before: int | None, after: int) -> tuple[str, 
     return tuple(dict.fromkeys(names))
 
 
-def _line(parents: Mapping[int, int | None], version: int | None) -> set[int]:
-    found: set[int] = set()
-    while version is not None and version in parents:
-        found.add(version)
-        version = parents[version]
-    return found
-
-
 def recorded_cells(history: History, version: int | None, failed: Collection[str] = ()) -> list[RecordedCell]:
     """The finished cells that led to a version, in the order in which they ran.
 
@@ -133,7 +113,7 @@ def recorded_cells(history: History, version: int | None, failed: Collection[str
     """
     cells = []
     done = (NodeStatus.COMPLETED, NodeStatus.REUSED)
-    for record in lineage(history, version):
+    for record in lineage.records(history, version):
         attempt = record.body.get("attempt")
         if attempt is None or attempt["status"] not in done:
             continue

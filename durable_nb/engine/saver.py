@@ -49,6 +49,13 @@ class Ticket:
         """Whether it survives power loss."""
         return self._safe.is_set() and self.error is None and self.flush_error is None
 
+    @property
+    def durability(self) -> str:
+        """In a word: on its way, kept, safe, or not kept."""
+        if self.error is not None:
+            return "not kept"
+        return "safe" if self.safe else "kept" if self.kept else "on its way"
+
     def wait(self, *, safe: bool = False, timeout: float | None = None) -> bool:
         """Wait until it is kept (or safe) or has failed; False where the time ran out."""
         return (self._safe if safe else self._kept).wait(timeout)

@@ -13,8 +13,10 @@ from typing import Any
 from durable_nb.config import Settings
 from durable_nb.engine import housekeeping, progress, resume, staleness
 from durable_nb.engine import target as targets
-from durable_nb.engine.attempts import Attempt, Attempts, Guard
+from durable_nb.engine.attempts import Attempt, Attempts
 from durable_nb.engine.cell import Cell
+from durable_nb.engine.following import Following
+from durable_nb.engine.guard import Guard
 from durable_nb.engine.keeper import Keeper
 from durable_nb.engine.manual import Manual
 from durable_nb.engine.nodes import Nodes
@@ -82,13 +84,13 @@ class Session:
         """seconds of run time that this kernel need not spend again"""
         self._sources = sources
         self._past_seconds: tuple[str | None, Mapping[str, float]] = (None, {})
+        self.following = Following(self.keeper, self.recovery)
         self.catch_up: resume.CatchUp | None = None
         self.recovered = False
         """whether this kernel continues an execution that was lost"""
         self.seen_nodes: dict[str, str | None] = {}
         """nodes that came up in this kernel, with the cell's id"""
         self._preface: Cell | None = None
-        self._yours: tuple[str, ...] = ()
         self._offered: resume.CatchUp | None = None
         self._last_status = NodeStatus.COMPLETED
         self._resumed = False
@@ -130,7 +132,7 @@ class Session:
             self._offered = opening.catch_up
         else:
             self.catch_up = opening.catch_up or self.catch_up
-        self._yours = opening.result.yours if opening.result is not None else ()
+        self.following.yours = opening.result.yours if opening.result is not None else ()
         return opening
 
     def close(self, timeout: float = 2.0) -> None:
@@ -207,14 +209,14 @@ class Session:
         rerun: resume.RecordedCell | None = None
         try:
             if answer.cell is not None and answer.verdict is not resume.Verdict.RERUN:
-                if self._follow(cell, answer.cell, notes):
+                if self.following.follow(self.catch_up, cell, answer.cell, notes):
                     return self._put_back(cell, answer.cell.cell, notes)
                 answer = resume.Answer(resume.Verdict.RUN)
             elif answer.cell is not None:
                 rerun = answer.cell
                 self.manual.may_repeat(cell, "what it made cannot be kept, so it would have to run again")
             if answer.before is not None:
-                self._step_back(answer.before, notes, told=rerun is None)
+                self.following.step_back(self.catch_up, answer.before, notes, told=rerun is None)
         except NodeError:
             raise
         except (DurableError, OSError) as error:
@@ -307,7 +309,7 @@ class Session:
                 "it does not count as finished"
             )
         if attempt.rerun is not None and done:
-            self._forward(attempt.rerun, attempt.access)
+            self.following.forward(self.catch_up, attempt.rerun, attempt.access)
             keeper.nodes.again(attempt.cell.node)
             keeper.begin().intent({"over": attempt.number, "status": str(NodeStatus.COMPLETED)})
             return None
@@ -324,18 +326,8 @@ class Session:
             attempts.not_kept(attempt)
             raise
         if self._resumed and self.catch_up is not None and self.catch_up.active:
-            self._went_on(self.catch_up, ticket, done=done)
+            self.following.went_on(self.catch_up, ticket, done=done)
         return ticket
-
-    def _went_on(self, known: resume.CatchUp, ticket: Ticket, *, done: bool) -> None:
-        """A node of the lost kernel ran before Run All came by it: that will find it finished, or undone."""
-        self.keeper.drain()
-        if done and ticket.record is not None:
-            history = self.repository.history(self.keeper.execution)
-            known.cells.extend(resume.recorded_cells(history, ticket.record.number)[len(known.cells) :])
-            known.version = ticket.record.number
-        else:
-            self.recovery.move(self.keeper.execution, known.version)
 
     def _put_back(self, cell: Cell, shown: str | None, notes: list[str]) -> Arrival:
         if cell.node:
@@ -352,61 +344,6 @@ class Session:
         except (DurableError, OSError) as error:
             notes.append(f"durable_nb: the outputs of this cell are gone: {targets.explain(error)}")
             return ()
-
-    def _step_back(self, before: int, notes: list[str], *, told: bool) -> None:
-        newest = self.catch_up.version if self.catch_up else before
-        self.recovery.move(self.keeper.execution, before)
-        if told:
-            notes.append(
-                "durable_nb: this cell is not the one that was recorded here: it runs on the state before "
-                f"it (v{before}); what came after is kept: %recover v{newest}"
-            )
-
-    def _forward(self, recorded: resume.RecordedCell, read: access.Access) -> None:
-        """After a cell ran again only for what could not be kept: put back what was."""
-        keeper = self.keeper
-        missing = self.recovery.unsaved_at(keeper.execution, recorded.version)
-        history = self.repository.history(keeper.execution)
-        found = targets.open_target(self.repository, history, recorded.version)
-        # What came out the same stays the object that it is: the remade variable may hold it.
-        keeper.capture.settle_for(keeper.capture.take(), found.state, found.manifests)
-        self.recovery.move(keeper.execution, recorded.version, keep=missing)
-        if self.catch_up is not None:
-            self.catch_up.remade.update(dict.fromkeys(missing, read.names))
-
-    def _follow(self, cell: Cell, recorded: resume.RecordedCell, notes: list[str]) -> bool:
-        """Once something was made again, live is not the newest state: take it to where this cell left it.
-
-        False where that would replace what the remade variable was made from: a plain cell then runs.
-        """
-        known = self.catch_up
-        if known is not None and self._yours and not cell.setup:
-            self._yours = ()
-            moved = self.recovery.move(self.keeper.execution, known.version)
-            notes.append(
-                f"durable_nb: {', '.join(moved)} brought back too: this run continues the recorded one"
-            )
-        if known is None or not known.remade:
-            return True
-        replaced = self.recovery.differing(self.keeper.execution, recorded.version)
-        stale = [n for n, mentioned in known.remade.items() if not replaced.isdisjoint(mentioned - {n})]
-        if stale and cell.node is None:
-            known.active = False
-            notes.append(
-                f"durable_nb: this cell runs again, since it changes what `{stale[0]}` was made from"
-            )
-            return False
-        execution, version = self.keeper.execution, recorded.version
-        self.recovery.move(execution, version, keep=self.recovery.unsaved_at(execution, version))
-        for name in stale:
-            # A finished node is never run again: better without the variable than quietly wrong.
-            self.keeper.capture.space.pop(name, None)
-            del known.remade[name]
-            notes.append(
-                f"durable_nb: `{name}` could not be kept, and `{cell.node}` changed what it was made from: "
-                "run the cell that makes it"
-            )
-        return True
 
     def _check_node(self, cell: Cell) -> None:
         if not cell.node:
@@ -453,8 +390,8 @@ class Session:
             return {}
         self.keeper.drain()
         self.keeper.forget_inputs()
-        records = self.repository.history(self.keeper.execution).records
-        return staleness.stale(records, self.keeper.input_digests, self._sources() or {})
+        history = self.repository.history(self.keeper.execution)
+        return staleness.stale(history, self.keeper.input_digests, self._sources() or {})
 
     def _seconds_before(self) -> Mapping[str, float]:
         """Run time of each node in the execution before this one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from durable_nb.engine.resume import lineage
+from durable_nb.engine import lineage
 from durable_nb.errors import DamagedError, DurableError, NotFoundError, UntrustedError
 from durable_nb.model import Checkpoint, Component, NodeStatus, canonical
 from durable_nb.state import restore
@@ -173,7 +173,7 @@ def stage(
 
 def seconds_of(history: History, version: int) -> float:
     """Run time of the cells that led to a version."""
-    attempts = (record.body.get("attempt") for record in lineage(history, version))
+    attempts = (record.body.get("attempt") for record in lineage.records(history, version))
     done = (a for a in attempts if a and a["status"] == NodeStatus.COMPLETED)
     return sum(float(a["seconds"]) for a in done if not a["setup"])
 

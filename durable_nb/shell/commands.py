@@ -13,7 +13,6 @@ from durable_nb import config
 from durable_nb.engine import failure, housekeeping, overview
 from durable_nb.engine import target as targets
 from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageError
-from durable_nb.model import Record
 from durable_nb.shell import directive, whereami
 from durable_nb.ui import render, screen
 
@@ -27,10 +26,10 @@ def _screen(extension: Extension, _args: list[str]) -> render.Rendered | None:
     session = extension.session
     found = overview.of(session)
     labels = [overview.first_line(session, entry) for entry in found.entries[: screen.SHOWN]]
-    static = screen.static(found, labels, steer=True)
+    static = screen.static(found, labels)
     if whereami.kernel_kind(extension.shell) != "kernel":
         return static
-    extension.show_dashboard(static)
+    extension.steering.show(static)
     return None
 
 
@@ -44,15 +43,13 @@ def _status(extension: Extension, _args: list[str]) -> render.Rendered:
         ("store", f"{session.repository.objects.name}, {render.amount(session.repository.bytes_stored())}"),
     ]
     if session.keeper.begun:
-        ticket = session.keeper.last
         done = sorted(session.finished_nodes())
-        state = "" if ticket is None else "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
         body += [
             (
                 "execution",
                 session.keeper.execution + (", continued after a loss" if session.recovered else ""),
             ),
-            ("checkpoint", f"v{session.version}, {state}" if session.version else "none yet"),
+            ("checkpoint", render.standing(session.version, session.keeper.durability)),
             ("finished nodes", render.listed(done)),
             ("progress", render.so_far(session.summary())),
         ]
@@ -68,18 +65,9 @@ def _log(extension: Extension, _args: list[str]) -> render.Rendered:
         attempt = record.body.get("attempt")
         if attempt:
             version = record.number if "state" in record.body else None
-            rows.append(
-                {**attempt, "label": _first_line(extension, record, attempt["label"]), "version": version}
-            )
+            line = attempt["node"] or overview.source_line(extension.session, record.body.get("cell"))
+            rows.append({**attempt, "label": line or attempt["label"], "version": version})
     return render.attempts(rows)
-
-
-def _first_line(extension: Extension, record: Record, label: str) -> str:
-    """What a person knows a plain cell by: the first line that says something."""
-    digest = record.body.get("cell")
-    if record.body["attempt"]["node"] or not digest:
-        return label
-    return overview.source_line(extension.session, digest) or label
 
 
 def _list(extension: Extension, _args: list[str]) -> render.Rendered:

@@ -6,12 +6,10 @@ import ast
 import asyncio
 import atexit
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blake3 import blake3
 from IPython.core.interactiveshell import InteractiveShell
@@ -25,17 +23,16 @@ from durable_nb.errors import DurableError, NotFoundError, RefusedError, UsageEr
 from durable_nb.model import NodeStatus
 from durable_nb.shell import commands, directive, whereami
 from durable_nb.shell.completion import Matcher
+from durable_nb.shell.gate import Gate
 from durable_nb.shell.names import UserNames
 from durable_nb.shell.notebook import node_sources
 from durable_nb.shell.outputs import Recorder, replay
 from durable_nb.shell.progress import NodeProgress
+from durable_nb.shell.steering import Steering, is_same
 from durable_nb.store.objects import LocalFolder
 from durable_nb.store.repository import Repository
 from durable_nb.store.signing import Signer
-from durable_nb.ui import card, render, screen
-
-if TYPE_CHECKING:
-    from durable_nb.ui.dashboard import Dashboard
+from durable_nb.ui import card, render
 
 _loaded: dict[int, Extension] = {}
 
@@ -123,23 +120,16 @@ class Extension:
         self.arrival = Arrival()
         self.place = whereami.locate(shell, None)
         self.overrides: dict[str, Any] = {}
-        self._gate = _Gate(self)
+        self.steering = Steering(self)
+        self.visible = UserNames(shell)
+        """gives the names in the namespace that are the user's"""
+        self._gate = Gate(self)
         self._info: Any = None
-        self.dashboard: Dashboard | None = None
         self._progress: NodeProgress | None = None
-        self._running: Any = None
-        """the cell that runs, recorded or not"""
-        self._busy: dict[int, int] = {}
-        """thread -> pieces of code under way there, silent ones and handlers of widgets too"""
-        self._turn = threading.RLock()
-        """held while a cell begins, and while a click moves the state"""
         self._nested_failure = False
         self._loading: str | None = None
         self._untold: list[Callable[[], None]] = []
         self._magics: Any = None
-        self.visible = UserNames(shell)
-
-    # -- installing --------------------------------------------------------------------------------
 
     def install(self, explicit: str | None = None) -> None:
         """Open the store, take up what was lost, and start to listen."""
@@ -152,6 +142,7 @@ class Extension:
         bound = self.visible()
         self._loading = self._current_cell()
         self.session = self._open_session()
+        self.steering.open(self.session)
         self._listen()
         opening = self.session.open(bound, _digest(self._loading))
         for note in opening.notes:
@@ -221,8 +212,8 @@ class Extension:
 
     def _listen(self) -> None:
         shell = self.shell
-        shell.events.register("pre_execute", self._code_begins)
-        shell.events.register("post_execute", self._code_ended)
+        shell.events.register("pre_execute", self.steering.code_begins)
+        shell.events.register("post_execute", self.steering.code_ended)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         shell.input_transformers_cleanup.append(directive.transform)
@@ -240,7 +231,7 @@ class Extension:
         """Take everything out of the shell again."""
         shell = self.shell
         for event, hook in (
-            ("pre_execute", self._code_begins), ("post_execute", self._code_ended),
+            ("pre_execute", self.steering.code_begins), ("post_execute", self.steering.code_ended),
             ("pre_run_cell", self.before_cell), ("post_run_cell", self.after_cell),
         ):  # fmt: skip
             if hook in shell.events.callbacks[event]:
@@ -259,8 +250,7 @@ class Extension:
         """End the execution in order; at exit."""
         if self._progress is not None:
             self._progress.stop()
-        if self.dashboard is not None:
-            self.dashboard.close()
+        self.steering.close()
         if hasattr(self, "session"):
             self.session.close()
 
@@ -282,20 +272,6 @@ class Extension:
         raw = history.input_hist_raw[-1] if history is not None and len(history.input_hist_raw) > 1 else None
         return raw if raw and "durable_nb" in raw else None
 
-    # -- cells -------------------------------------------------------------------------------------
-
-    def _code_begins(self) -> None:
-        """`pre_execute`: also of silent code, which no other event tells of."""
-        with self._turn:
-            here = threading.get_ident()
-            self._busy[here] = self._busy.get(here, 0) + 1
-
-    def _code_ended(self) -> None:
-        here = threading.get_ident()
-        left = self._busy.pop(here, 1) - 1  # an empty cell ends without having begun
-        if left > 0:
-            self._busy[here] = left
-
     def before_cell(self, info: Any) -> None:
         """`pre_run_cell`: decide what becomes of the cell. Never raises."""
         if self._info is not None:
@@ -303,8 +279,7 @@ class Extension:
         self.arrival, self._progress = Arrival(), None
         self._gate.armed, self._gate.replacement = False, None
         if info.silent or not info.store_history:
-            with self._turn:
-                self._running = self._running or info
+            self.steering.cell_begins(info, recorded=False)
             self.session.note_unseen("a cell that is not recorded ran")
             return
         self._info, self._nested_failure, self._loading = info, False, None
@@ -312,8 +287,7 @@ class Extension:
         for show in untold:
             show()
         try:
-            with self._turn:
-                self._running = info
+            self.steering.cell_begins(info, recorded=True)
             raw = info.raw_cell
             tree = _parsed(info.transformed_cell or self.shell.transform_cell(raw))
             asked = directive.resumes(tree) if tree is not None else None
@@ -429,7 +403,7 @@ class Extension:
                 return
             if self._info is None:
                 return
-            if result is not None and not self._is_same(result.info, self._info):
+            if result is not None and not is_same(result.info, self._info):
                 self._nested_failure |= not result.success
                 return
             outputs = self.recorder.stop()
@@ -453,28 +427,7 @@ class Extension:
         finally:
             if progress is not None and self._info is None:
                 progress.stop()
-            # Not before it is kept: a click meanwhile would move the state that is being captured.
-            if result is None or self._running is None or self._is_same(result.info, self._running):
-                self._running = None
-                self._busy.pop(threading.get_ident(), None)
-
-    def _is_same(self, info: Any, other: Any) -> bool:
-        """Whether both are one cell: after an early interrupt IPython has another object for it."""
-        return info is other or bool(info.raw_cell == other.raw_cell)
-
-    def steer(self, session: Session, act: Callable[[], render.Rendered]) -> render.Rendered:
-        """Do what a click on a session's dashboard asks for, whatever thread it comes on, and whenever.
-
-        Raises:
-            RefusedError: a cell is running, or the session is over.
-        """
-        with self._turn:
-            if session is not self.session or _loaded.get(id(self.shell)) is not self:
-                raise RefusedError("this dashboard is of a session that is over: %durable opens another one")
-            elsewhere = self._busy.keys() - {threading.get_ident()}  # a click is such a piece itself
-            if self._running is not None or elsewhere:
-                raise RefusedError("a cell is running, so nothing was changed: click again when it has ended")
-            return act()
+            self.steering.cell_ended(result)
 
     def _loaded_by(self, result: Any) -> None:
         """The cell that loads the extension counts as the first one of the notebook."""
@@ -494,8 +447,6 @@ class Extension:
         failed = error is not None or (self._nested_failure and self.session.in_node)
         return NodeStatus.FAILED if failed else NodeStatus.COMPLETED
 
-    # -- talking -----------------------------------------------------------------------------------
-
     def say(self, line: str) -> None:
         """One line for the user, from any thread; not part of a cell's recorded outputs."""
         with self.recorder.unrecorded():
@@ -504,22 +455,6 @@ class Extension:
     def _warn(self, what: str, error: Exception) -> None:
         text = str(error) if isinstance(error, DurableError) else f"{type(error).__name__}: {error}"
         self.say(f"durable_nb: {what}: {text}")
-
-    def show_dashboard(self, static: render.Rendered) -> None:
-        """Show the dashboard, and beside it a line that is still there when the kernel is gone."""
-        from durable_nb.ui.dashboard import Dashboard
-
-        # The same widgets are shown again: those of an old dashboard would stay in the kernel for good.
-        if self.dashboard is None or self.dashboard.session is not self.session:
-            if self.dashboard is not None:
-                self.dashboard.close()
-            self.dashboard = Dashboard(self.session, partial(self.steer, self.session))
-        else:
-            self.dashboard.refresh()
-        bundle = {**self.dashboard.widget._repr_mimebundle_(), **static._repr_mimebundle_()}
-        with self.recorder.unrecorded():
-            self.shell.display_pub.publish(bundle, {})
-            self.show(screen.when(render.moment(time.time())))
 
     def show(self, rendered: render.Rendered) -> None:
         """Show a report: as HTML where a front end can, as text elsewhere."""
@@ -533,36 +468,6 @@ class Extension:
         nodes = dict.fromkeys(p.node for p in sorted(points, key=lambda p: -p.version) if p.node)
         yield from ((node, "node") for node in nodes)
         yield from ((f"v{p.version}", "version") for p in sorted(points, key=lambda p: -p.version))
-
-
-class _Gate(ast.NodeTransformer):
-    """Makes of a cell what is to run: nothing of one that is put back, a guarded body, a recorded cell.
-
-    Armed for one tree only, the cell's own.
-    """
-
-    def __init__(self, extension: Extension) -> None:
-        self.armed = False
-        self.replacement: ast.Module | None = None
-        """what runs in place of the cell"""
-        self._extension = extension
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        if not self.armed or not isinstance(node, ast.Module):
-            return node
-        self.armed = False
-        arrival, replacement = self._extension.arrival, self.replacement
-        if replacement is not None:
-            node, self.replacement = replacement, None
-        if arrival.guard is not None:
-            shell = self._extension.shell
-            in_task = directive.awaits(node, shell.compile.flags)
-            return directive.guarded(node, shell.ast_node_interactivity, in_task=bool(in_task))
-        if arrival.error is not None:
-            node.body.clear()
-        elif not arrival.put_back:
-            return node
-        return directive.reduced(node)
 
 
 def _parsed(transformed: str) -> ast.Module | None:

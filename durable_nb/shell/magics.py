@@ -15,7 +15,6 @@ from traitlets import TraitError, TraitType
 
 from durable_nb import config
 from durable_nb.engine.cell import NodeOptions
-from durable_nb.engine.recompute import lines
 from durable_nb.errors import UsageError
 from durable_nb.shell import commands
 from durable_nb.ui import render
@@ -229,15 +228,14 @@ class _Magics(Magics):
     def _recompute(self, result: RecoveryResult, *, plan_only: bool) -> None:
         session = self.extension.session
         plan = session.lost_values(result)
-        for line in lines(plan):
+        for line in render.recomputing(plan):
             print(f"durable_nb: {line}")
         if plan_only or not plan.steps:
             return
         known = set(plan.refused)
         made = session.recompute(result, plan)
-        for name, why in sorted(plan.refused.items()):
-            if name not in known:
-                print(f"durable_nb: `{name}` is not made again: {why}")
+        for line in render.not_made({n: why for n, why in plan.refused.items() if n not in known}):
+            print(f"durable_nb: {line}")
         if made:
             print(f"durable_nb: made again: {', '.join(sorted(made))}")
 

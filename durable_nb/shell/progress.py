@@ -99,15 +99,12 @@ class NodeProgress:
     def _ended(self, ticket: Ticket) -> Rendered:
         attempt = ticket.draft.body["attempt"]
         record = ticket.record
-        if ticket.error is not None:
-            durability = "not kept"
-        else:
-            durability = "safe" if ticket.safe else "kept" if ticket.kept else "on its way"
         return node_line.ended(
             node_line.Ended(
                 self._name, attempt["status"], attempt["seconds"], attempt.get("try", 1),
                 attempt.get("error", ""), attempt.get("size", 0),
-                record.body.get("stored", 0) if record is not None else 0, durability,
+                record.body.get("stored", 0) if record is not None else 0,
+                ticket.durability,
             )
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ ambient   random generators, working directory
 pool      bounded copies of changed bytes
 capture   namespace -> components and pieces, only what changed
 restore   manifests -> staging dict -> namespace
+texts     values as short text, without asking them for it
 preview   a few words about a value, for who looks without loading
 reading   components that are loaded to be looked at only
 """

@@ -499,7 +499,9 @@ _GENERATING = frozenset({"collections", "dataclasses", "typing"})
 """Libraries that generate methods, and have each Python's classes refer to functions of that Python only."""
 
 
-class _Unpickler(pickle.Unpickler):
+class Unpickler(pickle.Unpickler):
+    """Loads one stream into a namespace; of a subclass, with other objects for what it names."""
+
     def __init__(
         self,
         stream: Any,
@@ -530,6 +532,7 @@ class _Unpickler(pickle.Unpickler):
         return loaded
 
     def find_class(self, module: str, name: str) -> Any:
+        """What a stream names."""
         if module == __name__ and name in _CONTEXTUAL:
             return getattr(self, f"_{name}")
         if module == classes.__name__ and name in ("make", "fill"):
@@ -623,5 +626,5 @@ def load(
     Functions get `space` as their globals; definitions are looked up in `staged` first. `bind` is told
     of each definition as soon as it exists: what loads after it may call it by name.
     """
-    loaded: dict[str, Any] = _Unpickler(stream, buffers, space, staged, bind).load()
+    loaded: dict[str, Any] = Unpickler(stream, buffers, space, staged, bind).load()
     return loaded

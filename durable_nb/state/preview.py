@@ -10,6 +10,8 @@ import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from durable_nb.state.instances import dict_getter
+
 LONGEST = 600
 """Characters of a preview at most."""
 
@@ -97,11 +99,9 @@ def _instance(value: Any, kind: type, deep: int) -> str:
     plain = all(getattr(kind, name, None) is getattr(object, name, None) for name in _REDUCED)
     if not plain:
         return ""
-    slots = [vars(base)["__dict__"] for base in kind.__mro__ if "__dict__" in vars(base)]
-    if any(type(slot) is not types.GetSetDescriptorType for slot in slots):
-        return ""
-    held = object.__getattribute__(value, "__dict__") if slots else None
-    if type(held) is not dict or not held or deep == 0:
+    get = dict_getter(kind)
+    held = get(value) if get is not None else {}
+    if not held or deep == 0:
         return ""
     shown = [f"{name}={_short(held[name], deep - 1) or '…'}" for name in list(held)[:_ITEMS]]
     more = ", …" if len(held) > _ITEMS else ""

@@ -51,7 +51,7 @@ class Past:
         """name -> value of one component. Raises whatever loading it raises."""
         manifest = self._manifests[digest]
         broken: Exception | None = None
-        for needed in restore._definitions_first(
+        for needed in restore.definitions_first(
             {self._state[name] for name in manifest.refs if name in self._state}, self._manifests
         ):
             if needed == digest:
@@ -78,9 +78,9 @@ class Past:
 
     def _loaded(self, digest: str) -> dict[str, Any]:
         manifest = self._manifests[digest]
-        live = restore._known(manifest, digest)
+        live = restore.as_live(manifest, digest)
         with collection_paused():
-            stream, buffers = restore._assemble(manifest, live, self._read, self._scratch)
+            stream, buffers = restore.assemble(manifest, live, self._read, self._scratch)
             bind = self._scratch.space.__setitem__
             loader = _Unpickler(stream, buffers, self._scratch.space, {}, bind)
             return deadline.within(self._seconds, loader.load)
@@ -133,6 +133,6 @@ _INSTEAD: Mapping[tuple[str, str], Callable[..., Any]] = {
 """What is called in the place of functions that act."""
 
 
-class _Unpickler(pickling._Unpickler):
+class _Unpickler(pickling.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         return _INSTEAD.get((module, name)) or super().find_class(module, name)

@@ -121,7 +121,7 @@ def _widened(
 def parts(todo: Plan, manifests: Mapping[str, Component]) -> Iterator[Plan]:
     """A plan, component by component; deletions first, which make room."""
     yield replace(todo, load={}, bytes=0)
-    for digest in _definitions_first(dict.fromkeys(todo.load.values()), manifests):
+    for digest in definitions_first(dict.fromkeys(todo.load.values()), manifests):
         load = {name: digest for name in manifests[digest].names if name in todo.load}
         yield replace(todo, load=load, delete=(), bytes=manifests[digest].size)
 
@@ -191,12 +191,12 @@ def _load_into(
     *,
     in_place: bool,
 ) -> None:
-    order = list(_definitions_first(dict.fromkeys(todo.load.values()), manifests))
+    order = list(definitions_first(dict.fromkeys(todo.load.values()), manifests))
     whole = [m for m in map(manifests.__getitem__, order) if not (m.buffers and m.names[0] in capture.live)]
     read = _Ahead(read, whole)
     for digest in order:
         manifest = manifests[digest]
-        live = _known(manifest, digest)
+        live = as_live(manifest, digest)
         if digest in care.avoid:
             staged.failed.update((n, care.avoid[digest]) for n in manifest.names if n in todo.load)
             continue
@@ -207,7 +207,7 @@ def _load_into(
                 or _is_among_others(staged, todo, manifest, live, capture)
             ):
                 continue
-            stream, buffers = _assemble(manifest, live, read, capture)
+            stream, buffers = assemble(manifest, live, read, capture)
             care.before(digest, manifest.names)
             bind = _binder(staged, todo, manifest, capture)
             values = limit.run(partial(pickling.load, stream, buffers, capture.space, staged.values, bind))
@@ -346,7 +346,7 @@ def swap(staged: Staged, todo: Plan, capture: Capture) -> Outcome:
     return outcome
 
 
-def _definitions_first(digests: Iterable[str], manifests: Mapping[str, Component]) -> Iterator[str]:
+def definitions_first(digests: Iterable[str], manifests: Mapping[str, Component]) -> Iterator[str]:
     """Each component after the definitions that it references."""
     order = sorted(digests, key=lambda d: (_rank(manifests[d]), len(manifests[d].refs), manifests[d].names))
     by_name = {name: d for d in order for name in manifests[d].names}
@@ -365,7 +365,7 @@ def _definitions_first(digests: Iterable[str], manifests: Mapping[str, Component
         yield from visit(digest)
 
 
-def _known(manifest: Component, digest: str) -> Live:
+def as_live(manifest: Component, digest: str) -> Live:
     """What a manifest says of a component, its pieces not yet known."""
     return Live(
         manifest.names,
@@ -381,7 +381,7 @@ def _known(manifest: Component, digest: str) -> Live:
     )
 
 
-def _assemble(
+def assemble(
     manifest: Component, live: Live, read: Read, capture: Capture
 ) -> tuple[bytearray, list[memoryview]]:
     """Read a component's chunks into a stream and writable buffers, and note its pieces."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from durable_nb.engine.death import Death
 from durable_nb.model import RecoveryResult
-from durable_nb.ui import render, screen
+from durable_nb.ui import render, style
 
 
 def recovered(
@@ -44,7 +44,7 @@ def recovered(
     head = f"<div class='dnb-title'>↥ {render.marked(title.removeprefix('durable_nb: '))}</div>"
     body = f"{head}{render.labelled(shown)}"
     card = f"<div class='dnb-card' role='region' aria-label='recovery'>{body}</div>"
-    return render.Rendered(render.lines(title, shown).text, screen.framed(card))
+    return render.Rendered(render.lines(title, shown).text, style.framed(card, "style"))
 
 
 def _loss(result: RecoveryResult, death: Death | None) -> str:

@@ -70,8 +70,6 @@ class Dashboard:
         """Follow what happens no longer; what is shown stays."""
         self._end()
 
-    # -- the widgets -----------------------------------------------------------------------------
-
     def _build(self) -> None:
         wide = {"layout": widgets.Layout(width="auto")}
         self._head = widgets.HTML(**wide)
@@ -107,8 +105,7 @@ class Dashboard:
         tabs = widgets.Tab([_box("dnb-body", found, side), self._graph], titles=("History", "Graph"))
         tabs.observe(lambda change: self._guarded(lambda: self._turned(change["new"])), "selected_index")
         self._tabs = tabs
-        sheets = style.css("style") + style.css("widgets")
-        look = widgets.HTML(f"<style>{sheets}</style>", layout=widgets.Layout(display="none"))
+        look = widgets.HTML(style.sheet("style", "widgets"), layout=widgets.Layout(display="none"))
         self.widget = widgets.VBox([look, self._head, tabs])
         self.widget.add_class("durable-nb")
 
@@ -130,18 +127,16 @@ class Dashboard:
             try:
                 act()
             except DurableError as error:
-                self._tell(f"<span class='dnb-bad'>✗ {escape(str(error))}</span>")
+                self._tell(_bad(str(error)))
             except Exception as error:
                 trace = "".join(traceback.format_exception(error))
                 self._tell(
-                    f"<span class='dnb-bad'>✗ {escape(f'{type(error).__name__}: {error}')}</span>"
-                    f"<details><summary>where</summary><pre>{escape(trace)}</pre></details>"
+                    _bad(f"{type(error).__name__}: {error}")
+                    + f"<details><summary>where</summary><pre>{escape(trace)}</pre></details>"
                 )
 
     def _tell(self, inner: str) -> None:
         self._told.value = f"<div class='durable-nb' role='status' aria-live='polite'>{inner}</div>"
-
-    # -- looking ---------------------------------------------------------------------------------
 
     def _happened(self, _event: Event) -> None:
         """On whichever thread something was kept: redraw soon, not more often than can be seen.
@@ -191,9 +186,9 @@ class Dashboard:
         if entry is None:
             return
         label = overview.first_line(self.session, entry)
-        text = screen.row(entry, label, now).replace(" ", "\N{NO-BREAK SPACE}")
         here = "▶" if entry.version is not None and entry.version == self._found.version else " "
-        button.description = here.replace(" ", "\N{NO-BREAK SPACE}") + text
+        text = here + screen.row(entry, label, now)
+        button.description = text.replace(" ", "\N{NO-BREAK SPACE}")
         changed = render.listed(entry.changed, 8)
         state = entry.status.lower() or entry.kind
         button.tooltip = f"{label}: {state}, {render.moment(entry.time)}" + (
@@ -204,33 +199,28 @@ class Dashboard:
 
     def _draw_detail(self) -> None:
         entry = self._entry()
-        going = entry is not None and entry.version is not None
         for button in (self.back, self._only, self._pin, self._describe):
-            button.disabled = not going
-        if entry is None:
-            self._detail.value = (
-                "<div class='durable-nb dnb-note'>Choose an entry to see what going there would change.</div>"
-            )
-            self._names.options, self._names.layout.display = (), "none"
-            return
-        label = overview.first_line(self.session, entry)
-        self._pin.description = "Unpin" if entry.pinned else "Pin"
-        if entry.version is None:
-            state = escape(f"{label}: {entry.status.lower()}, no state was kept with it")
-            self._detail.value = f"<div class='durable-nb'>{state}</div>"
-            self._names.options, self._names.layout.display = (), "none"
-            return
-        try:
-            found = overview.changes(self.session, entry.version)
-        except DurableError as error:  # also while a collection is under way: said here, and not for good
-            self._detail.value = f"<div class='durable-nb dnb-bad'>✗ {escape(f'{label}: {error}')}</div>"
-            self._names.options, self._names.layout.display = (), "none"
-            return
-        self._detail.value = f"<div class='durable-nb'>{screen.changes(entry, label, found)}</div>"
-        names = tuple(c.name for c in found if c.how != "unchanged")
+            button.disabled = entry is None or entry.version is None
+        if entry is not None:
+            self._pin.description = "Unpin" if entry.pinned else "Pin"
+        inner, names = self._details(entry)
+        self._detail.value = f"<div class='durable-nb'>{inner}</div>"
         if names != tuple(self._names.options):
             self._names.options = names
         self._names.layout.display = "" if names else "none"
+
+    def _details(self, entry: Entry | None) -> tuple[str, tuple[str, ...]]:
+        """What going to an entry would change, as HTML, and the variables that may go back alone."""
+        if entry is None:
+            return "<div class='dnb-note'>Choose an entry to see what going there would change.</div>", ()
+        label = overview.first_line(self.session, entry)
+        if entry.version is None:
+            return escape(f"{label}: {entry.status.lower()}, no state was kept with it"), ()
+        try:
+            found = overview.changes(self.session, entry.version)
+        except DurableError as error:  # also while a collection is under way: said here, and not for good
+            return _bad(f"{label}: {error}"), ()
+        return screen.changes(entry, label, found), tuple(c.name for c in found if c.how != "unchanged")
 
     def _entry(self) -> Entry | None:
         return next((e for e in self._found.entries if e.number == self._chosen), None)
@@ -258,8 +248,6 @@ class Dashboard:
         if tab == 1:
             found = self._steer(lambda: graphs.rendered(graph.of(self.session)))
             self._graph.value = found.html
-
-    # -- steering --------------------------------------------------------------------------------
 
     def _steered(self, act: Callable[[], render.Rendered]) -> None:
         report = self._steer(act)
@@ -305,6 +293,10 @@ class Dashboard:
             return render.lines(f"durable_nb: described v{version}", ())
 
         self._steered(act)
+
+
+def _bad(text: str) -> str:
+    return f"<span class='dnb-bad'>✗ {escape(text)}</span>"
 
 
 def _box(name: str, *children: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from durable_nb.engine.difference import Comparison, Kept
 from durable_nb.engine.differences.change import COUNTED, Change, Difference, Fact, Sign, Verdict
+from durable_nb.ui import style
 from durable_nb.ui.render import Rendered, amount, escaped, listed
 
 _FEW = 3
@@ -20,11 +21,6 @@ _LEAST = 5
 
 _VARIABLES = 60
 """Variables that are shown with their changes."""
-
-_COLOURS = {Sign.ADDED: "#2a9d4a", Sign.REMOVED: "#d9485f", Sign.CHANGED: "#b07d18", Sign.UNKNOWN: "#7a7f87"}
-"""Readable on white and on black."""
-
-_MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +142,10 @@ def _text(entries: list[_Entry]) -> Iterator[str]:
             yield f"      {entry.rest}"
 
 
-_CELL = "style='text-align:left;vertical-align:top;padding:1px 8px 1px 0;white-space:pre-wrap'"
-_MONO = "font-family:monospace"
-
-
 def _html(head: str, entries: list[_Entry], foot: list[str]) -> str:
-    parts = [f"<div><p>{escaped(head)}</p>"]
+    parts = [f"<p>{escaped(head)}</p>"]
     if entries:
-        parts.append(
-            "<table style='border-collapse:collapse;background:none;color:inherit;font-size:inherit'><tbody>"
-        )
+        parts.append("<table class='dnb-diff'><tbody>")
         for entry in entries:
             parts.append(_line(entry.sign, f"<b>{escaped(entry.name)}</b>", escaped(entry.kind), entry.value))
             parts.extend(
@@ -163,37 +153,34 @@ def _html(head: str, entries: list[_Entry], foot: list[str]) -> str:
                 for row in entry.rows
             )
             if entry.rest:
-                parts.append(f"<tr><td></td><td {_CELL} colspan='2'>{escaped(entry.rest)}</td></tr>")
+                parts.append(f"<tr class='dnb-inner'><td colspan='2'>{escaped(entry.rest)}</td></tr>")
         parts.append("</tbody></table>")
     parts.extend(f"<p>{escaped(line)}</p>" for line in foot)
-    return "".join([*parts, "</div>"])
+    return style.framed("".join(parts), "style")
 
 
 def _line(sign: Sign, label: str, more: str, value: str, *, inner: bool = False) -> str:
     """A row: sign and label; then `more`, which is HTML, beside the value."""
-    indent = "padding-left:2em" if inner else ""
-    shown = f"<span style='{_MONO}'>{escaped(value)}</span>" if value else ""
+    row = "<tr class='dnb-inner'>" if inner else "<tr>"
+    shown = f"<code>{escaped(value)}</code>" if value else ""
     if not label:
-        said = f"<div style='{_MONO};{indent}'>{_sign(sign)} {shown}</div>" if shown else ""
-        return f"<tr><td {_CELL} colspan='2'>{said}{more}</td></tr>"
-    style = f"{_MONO};{indent}"
-    return (
-        f"<tr><td {_CELL}><div style='{style}'>{_sign(sign)} {label}</div></td>"
-        f"<td {_CELL}>{' '.join(filter(None, (more, shown)))}</td></tr>"
-    )
+        said = f"<div>{_sign(sign)} {shown}</div>" if shown else ""
+        return f"{row}<td colspan='2'>{said}{more}</td></tr>"
+    beside = " ".join(filter(None, (more, shown)))
+    return f"{row}<td>{_sign(sign)} <code>{label}</code></td><td>{beside}</td></tr>"
 
 
 def _sign(sign: Sign) -> str:
-    text = _MINUS if sign is Sign.REMOVED else str(sign)
-    return f"<b style='color:{_COLOURS[sign]};{_MONO}'>{text}</b>"
+    state = sign.name.lower()
+    return f"<code class='dnb-{style.tone(state)}'><b>{style.shape(state)}</b></code>"
 
 
 def _patch(lines: tuple[str, ...]) -> str:
     if not lines:
         return ""
-    shown = []
-    for line in lines:
-        sign = {"+": Sign.ADDED, "-": Sign.REMOVED}.get(line[:1])
-        text = escaped(line)
-        shown.append(f"<span style='color:{_COLOURS[sign]}'>{text}</span>" if sign else text)
-    return "<pre style='background:none;margin:0 0 0 2em'>" + "\n".join(shown) + "</pre>"
+    tones = {"+": style.tone("added"), "-": style.tone("removed")}
+    shown = (
+        f"<span class='dnb-{tones[line[0]]}'>{escaped(line)}</span>" if line[:1] in tones else escaped(line)
+        for line in lines
+    )
+    return "<pre>" + "\n".join(shown) + "</pre>"

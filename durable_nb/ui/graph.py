@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from durable_nb.engine.graph import Edge, Graph, GraphNode
 from durable_nb.model import NodeStatus
-from durable_nb.ui import layered, render, screen, style
+from durable_nb.ui import layered, render, style
 from durable_nb.ui.layered import Point
 
 _EMPTY = (
@@ -58,16 +58,15 @@ class _Arrow:
         if len(text) <= 16:
             return text
         more = f" +{len(self.names) - 1}" if len(self.names) > 1 else ""
-        return _cut(self.names[0], 16 - len(more)) + more
+        return render.cut(self.names[0], 16 - len(more)) + more
 
 
 def rendered(graph: Graph) -> render.Rendered:
     """The graph as SVG without scripts or anything from elsewhere, and as a line for each node."""
     if not graph.nodes:
-        return render.Rendered(_EMPTY, screen.framed(f"<div class='dnb-note'>{escape(_EMPTY)}</div>"))
+        return render.Rendered(_EMPTY, style.framed(f"<div class='dnb-note'>{escape(_EMPTY)}</div>"))
     arrows = _arrows(graph.edges)
-    sheet = f"<style>{style.css('graph')}</style>"
-    return render.Rendered(_text(graph, arrows), screen.framed(sheet + _svg(graph, arrows)))
+    return render.Rendered(_text(graph, arrows), style.framed(_svg(graph, arrows), "style", "graph"))
 
 
 def _arrows(edges: Iterable[Edge]) -> list[_Arrow]:
@@ -126,14 +125,14 @@ def _about(node: GraphNode) -> str:
 def _box(node: GraphNode) -> _Box:
     facts = [_state(node)]
     if node.why:
-        facts.append(_cut(node.why, 28))
+        facts.append(render.cut(node.why, 28))
     elif node.seconds:
         facts.append(render.span(node.seconds))
     if node.version is not None:
         facts.append(f"v{node.version}")
-    lines = [("name", _cut(node.name, 30)), ("small", " · ".join(facts))]
+    lines = [("name", render.cut(node.name, 30)), ("small", " · ".join(facts))]
     if node.stale:
-        lines.append(("reason dnb-care", _cut(f"stale: {node.stale}".replace("`", ""), 40)))
+        lines.append(("reason dnb-care", render.cut(f"stale: {node.stale}".replace("`", ""), 40)))
     width = max(_length(text, _NAME if kind == "name" else _SMALL) for kind, text in lines) + 52
     # In steps, so that boxes above each other are mostly equal.
     return _Box(
@@ -224,10 +223,6 @@ def _path(piece: Sequence[Point]) -> str:
 
 def _point(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _label_length(arrow: _Arrow) -> float:

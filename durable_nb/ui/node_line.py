@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from durable_nb.ui import render, screen, style
+from durable_nb.ui import render, style
 
 _DETAILS = 120
 
@@ -47,7 +47,7 @@ class Ended:
     stored: int = 0
     """bytes that this took in the store"""
     durability: str = ""
-    """safe, kept, on its way"""
+    """as of `Ticket`"""
 
 
 def going(found: Going) -> render.Rendered:
@@ -76,11 +76,11 @@ def ended(found: Ended) -> render.Rendered:
 
 def _said(details: Any) -> str:
     text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False, default=str)
-    return text if len(text) <= _DETAILS else text[: _DETAILS - 1] + "…"
+    return render.cut(text, _DETAILS)
 
 
 def _line(status: str, parts: list[str]) -> render.Rendered:
     text = " · ".join(part for part in parts if part)
     mark = f"<span class='dnb-{style.tone(status)}'>{style.shape(status)}</span>"
     shown = f"<div role='status' class='dnb-note'>{mark} {escape(text)}</div>"
-    return render.Rendered(f"{style.shape(status)} {text}", screen.framed(shown))
+    return render.Rendered(f"{style.shape(status)} {text}", style.framed(shown))

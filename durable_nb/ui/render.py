@@ -8,12 +8,15 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.nodes import Node
 from durable_nb.engine.progress import Summary
 from durable_nb.model import Checkpoint, Execution, ExecutionStatus, NodeStatus, RecoveryResult
-from durable_nb.ui.style import shape
+from durable_nb.ui.style import Mark, shape, tone
+
+if TYPE_CHECKING:
+    from durable_nb.engine.recompute import Plan
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -46,6 +49,11 @@ def span(seconds: float) -> str:
     return f"{whole // 86400} days"
 
 
+def brief(seconds: float) -> str:
+    """A duration in one unit: 0.4 s, 12 s, 3 min, 2 h, 5 days."""
+    return " ".join(span(seconds).split()[:2])
+
+
 def about(seconds: float) -> str:
     """A duration that is not known to the second: 12 s, 3 min, 2 h 5 min."""
     minutes = round(seconds / 60)
@@ -61,6 +69,11 @@ def amount(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def standing(version: int | None, durability: str) -> str:
+    """What the live state was last equal to, and how safe the newest commit is."""
+    return ", ".join(filter(None, (f"v{version}", durability))) if version else "nothing kept yet"
+
+
 def moment(seconds: float) -> str:
     """A time of day in the reader's own zone."""
     return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -73,6 +86,11 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(shown[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Rendered:
     """A table, as text and as HTML."""
     from rich import box
@@ -80,12 +98,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [list(row) for row in rows]
     drawn = Table(
         *head, title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for row in cells:
-        drawn.add_row(*(Text(value) for value in row))
+        drawn.add_row(*(Text(str(value)) for value in row))
     console = Console(
         file=io.StringIO(), width=140, force_terminal=False, force_jupyter=False, color_system=None
     )
@@ -104,8 +122,9 @@ def _th(value: str) -> str:
     return f"<th style='text-align:left'>{html_.escape(value)}</th>"
 
 
-def _td(value: str) -> str:
-    return f"<td style='text-align:left'>{html_.escape(value)}</td>"
+def _td(value: object) -> str:
+    mark = f" class='dnb-{tone(value.status)}'" if isinstance(value, Mark) else ""
+    return f"<td{mark} style='text-align:left'>{html_.escape(str(value))}</td>"
 
 
 def lines(head: str, body: Iterable[tuple[str, str]]) -> Rendered:
@@ -157,6 +176,18 @@ def recovery(result: RecoveryResult) -> Rendered:
     return lines(f"durable_nb: {result.message}{ago}", body)
 
 
+def recomputing(plan: Plan) -> list[str]:
+    """What running cells again would do, a line for each cell and each variable that it does not bring."""
+    steps = ((s.label, ", ".join(f"`{name}`" for name in s.makes)) for s in plan.steps)
+    said = [f"{label} runs again, on copies of what it read, for {names}" for label, names in steps]
+    return said + not_made(plan.refused)
+
+
+def not_made(refused: Mapping[str, str]) -> list[str]:
+    """Which variables are not made again, and why."""
+    return [f"`{name}` is not made again: {why}" for name, why in sorted(refused.items())]
+
+
 def checkpoints(points: Iterable[Checkpoint], current: int | None = None) -> Rendered:
     """The list of checkpoints, newest first."""
     rows = [
@@ -183,7 +214,7 @@ def attempts(rows: Iterable[Mapping[str, Any]]) -> Rendered:
         [
             (
                 shape(r["status"]),
-                f"{r['node'] or r['label']}",
+                r["label"],
                 r["status"],
                 span(r["seconds"]) if r["seconds"] else "",
                 f"v{r['version']}" if r.get("version") else "",

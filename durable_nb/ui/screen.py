@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from durable_nb.engine.overview import Change, Entry, Overview
+from durable_nb.engine.overview import Entry, Forecast, Overview
 from durable_nb.ui import render, style
 
 SHOWN = 20
@@ -15,9 +15,13 @@ SHOWN = 20
 _UNCHANGED = 12
 
 
-def framed(inner: str) -> str:
-    """HTML with its own styles, which hold for nothing else."""
-    return f"<style>{style.css('style')}</style><div class='durable-nb'>{inner}</div>"
+def _facts(found: Overview) -> list[str]:
+    return [
+        render.standing(found.version, found.durability),
+        render.so_far(found.summary),
+        f"{render.amount(found.live)} live, {render.amount(found.stored)} stored",
+        f"execution {found.execution}",
+    ]
 
 
 def header(found: Overview) -> str:
@@ -25,32 +29,20 @@ def header(found: Overview) -> str:
     summary = found.summary
     status = summary.status
     done = f"{summary.percentage:.1f}"
-    version = f"v{found.version}, {found.durability}" if found.version else "nothing kept yet"
-    facts = [
+    *facts, execution = (escape(fact) for fact in _facts(found))
+    spans = [
         f"<span class='dnb-{style.tone(status)}'>{style.shape(status)} {escape(status.lower())}</span>",
-        f"<span>{escape(version)}</span>",
-        f"<span>{escape(render.so_far(summary))}</span>",
-        f"<span>{render.amount(found.live)} live, {render.amount(found.stored)} stored</span>",
-        f"<span class='dnb-note'>execution {escape(found.execution)}</span>",
+        *(f"<span>{fact}</span>" for fact in facts),
+        f"<span class='dnb-note'>{execution}</span>",
     ]
     bar = (
         f"<div class='dnb-bar' role='progressbar' aria-label='nodes done' aria-valuenow='{done}' "
         f"aria-valuemin='0' aria-valuemax='100'><div style='width:{done}%'></div></div>"
     )
     title = escape(found.notebook or "this notebook")
-    return f"<div class='dnb-title'>{title}</div><div class='dnb-facts'>{''.join(facts)}</div>" + (
+    return f"<div class='dnb-title'>{title}</div><div class='dnb-facts'>{''.join(spans)}</div>" + (
         bar if summary.total else ""
     )
-
-
-def short(seconds: float) -> str:
-    """A duration in a word: 0.4 s, 12 s, 3 min, 2 h, 5 d."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def lane(entry: Entry) -> str:
@@ -58,16 +50,16 @@ def lane(entry: Entry) -> str:
     return "│" * min(entry.lane, 3) + "●"
 
 
-def columns(entry: Entry, label: str, now: float) -> tuple[str, ...]:
+def columns(entry: Entry, label: str, now: float) -> tuple[str, style.Mark, str, str, str, str, str, str]:
     """What is shown of an entry: lane, state, version, label, duration, bytes, age, pin."""
     return (
         lane(entry),
-        style.shape(entry.status or entry.kind),
+        style.Mark(entry.status or entry.kind),
         f"v{entry.version}" if entry.version else "",
         label + (f" · {entry.description}" if entry.description and entry.description != label else ""),
-        short(entry.seconds) if entry.seconds >= 0.05 else "",
+        render.brief(entry.seconds) if entry.seconds >= 0.05 else "",
         render.amount(entry.stored) if entry.stored else "",
-        short(now - entry.time) if now - entry.time >= 2 else "now",
+        render.brief(now - entry.time) if now - entry.time >= 2 else "now",
         "⚑" if entry.pinned else "",
     )
 
@@ -75,14 +67,11 @@ def columns(entry: Entry, label: str, now: float) -> tuple[str, ...]:
 def row(entry: Entry, label: str, now: float) -> str:
     """An entry on one line of text, in columns."""
     branch, state, version, name, took, size, age, pin = columns(entry, label, now)
-    return f"{branch:<3}{state} {version:>4} {_cut(name, 24):<24}{took:>7}{size:>8}{age:>7}{pin and ' '}{pin}"
+    name = render.cut(name, 24)
+    return f"{branch:<3}{state} {version:>4} {name:<24}{took:>7}{size:>8}{age:>8}{pin and ' '}{pin}"
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
+def changes(entry: Entry, label: str, found: Sequence[Forecast]) -> str:
     """What going to an entry would change, as HTML."""
     title = f"<div class='dnb-title'>Going to v{entry.version} {escape(label)}</div>"
     told = [c for c in found if c.how != "unchanged"]
@@ -101,7 +90,7 @@ def changes(entry: Entry, label: str, found: Sequence[Change]) -> str:
     return "".join(parts)
 
 
-def _change(change: Change) -> str:
+def _change(change: Forecast) -> str:
     note = f"<div class='dnb-note'>{escape(change.note)}</div>" if change.note else ""
     kind = escape(change.kind).replace(".", ".<wbr>")
     size = render.amount(change.size) if change.how != "removed" else ""
@@ -122,50 +111,29 @@ def _seen(when: str, preview: str) -> str:
     )
 
 
-def static(found: Overview, labels: Iterable[str], *, steer: bool) -> render.Rendered:
+def static(found: Overview, labels: Iterable[str]) -> render.Rendered:
     """The screen where nothing can be clicked: on GitHub, in print, in a terminal, after the kernel's death.
 
     Args:
         found: what to show.
         labels: of its newest entries, in order.
-        steer: whether there is a kernel to steer it with.
     """
     now = time.time()
     rows = [columns(entry, label, now) for entry, label in zip(found.entries[:SHOWN], labels, strict=False)]
     heads = ("", "", "version", "", "took", "stored", "age", "")
-    shown = render.table(heads, rows)
+    shown = render.table(heads, rows) if rows else render.Rendered("", "")
     more = len(found.entries) - len(rows)
     rest = f"and {more} older: %checkpoint --list shows all" if more > 0 else ""
-    hint = "%recover vN brings one of these back" if steer and rows else ""
-    text = [found.notebook or "this notebook", _facts(found), shown.text if rows else "", rest, hint]
-    body = "".join(_static_row(entry, row) for entry, row in zip(found.entries, rows, strict=False))
-    head = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    hint = "%recover vN brings one of these back" if rows else ""
+    facts = "; ".join(_facts(found))
+    text = [found.notebook or "this notebook", facts, shown.text, rest, hint]
     notes = "".join(f"<div class='dnb-note'>{escape(note)}</div>" for note in (rest, hint) if note)
-    return render.Rendered("\n".join(filter(None, text)), framed(header(found) + table + notes))
+    return render.Rendered(
+        "\n".join(filter(None, text)), style.framed(header(found) + shown.html + notes, "style")
+    )
 
 
 def when(moment: str) -> render.Rendered:
     """The line beside a dashboard, whose buttons die with the kernel."""
     text = f"durable_nb: the dashboard above is of {moment}; run %durable to steer"
-    return render.Rendered(text, framed(f"<div class='dnb-note'>{escape(text)}</div>"))
-
-
-def _facts(found: Overview) -> str:
-    version = f"v{found.version}, {found.durability}" if found.version else "nothing kept yet"
-    sizes = f"{render.amount(found.live)} live, {render.amount(found.stored)} stored"
-    return f"{version}; {render.so_far(found.summary)}; {sizes}; execution {found.execution}"
-
-
-def _static_row(entry: Entry, cells: Iterable[str]) -> str:
-    tone = style.tone(entry.status)
-    return "".join(
-        [
-            "<tr>",
-            *(
-                f"<td class='dnb-{tone if at == 1 else 'plain'}'>{escape(cell)}</td>"
-                for at, cell in enumerate(cells)
-            ),
-            "</tr>",
-        ]
-    )
+    return render.Rendered(text, style.framed(f"<div class='dnb-note'>{escape(text)}</div>"))

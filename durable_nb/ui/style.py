@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -21,15 +22,31 @@ _SHAPES = {
     "COMPLETED": "✓", "REUSED": "↺", "FAILED": "✗", "INTERRUPTED": "‖", "LOST": "?", "STARTED": "…",
     "RUNNING": "…", "RECOVERING": "↺", "PAUSED": "‖", "RETRY_WAIT": "↻", "SKIPPED": "»", "QUARANTINED": "⊘",
     "manual": "◆", "safety": "◇", "recovery": "↥", "rollback": "↶", "recompute": "↻", "changed": "~",
-    "added": "+", "removed": "−", "unchanged": "=",
+    "added": "+", "removed": "−", "unchanged": "=", "unknown": "?",
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state as a cell of a table: its shape, in its colour."""
+
+    status: str
+
+    def __str__(self) -> str:
+        return shape(self.status)
+
+
+def framed(inner: str, *names: str) -> str:
+    """HTML with its own styles, which hold for nothing else (see `sheet`)."""
+    return f"{sheet(*names)}<div class='durable-nb'>{inner}</div>"
+
+
 @cache
-def css(name: str) -> str:
-    """A style sheet of this folder, without what only people need."""
-    text = resources.files(__package__).joinpath(f"{name}.css").read_text("utf-8")
-    return " ".join(_COMMENT.sub("", text).split())
+def sheet(*names: str) -> str:
+    """The palette and other style sheets of this folder, as an element, without what only people need."""
+    folder = resources.files(__package__)
+    texts = (folder.joinpath(f"{name}.css").read_text("utf-8") for name in ("palette", *names))
+    return f"<style>{' '.join(_COMMENT.sub('', ' '.join(texts)).split())}</style>"
 
 
 def tone(status: str) -> Tone:

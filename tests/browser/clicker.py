@@ -15,14 +15,16 @@ from __future__ import annotations
 import ast
 import queue
 import time
-from typing import Any, Self
+from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from durable_nb.testing import TIMEOUT, Kernel
 
+from .closing import Closing
 
-class Clicker:
+
+class Clicker(Closing):
     """A second front end of a kernel that is idle now, which has only a mouse and a keyboard for widgets."""
 
     def __init__(self, kernel: Kernel) -> None:
@@ -31,18 +33,13 @@ class Clicker:
         self._client = BlockingKernelClient(connection_file=kernel._manager.connection_file)
         self._client.load_connection_file()
         self._client.start_channels()
-        try:
+        with self.opening():
             self._client.wait_for_ready(timeout=TIMEOUT)
             self.subshell = self._new_subshell()
-        except BaseException:
-            self._client.stop_channels()
-            raise
         self._handled: set[str] = set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Listen no longer."""
         self._client.stop_channels()
 
     def comm_of(self, expression: str) -> str:
@@ -52,10 +49,6 @@ class Clicker:
     def click(self, comm: str) -> str:
         """Press a button; `handled` takes what is returned."""
         return self.send(comm, {"method": "custom", "content": {"event": "click"}})
-
-    def update(self, comm: str, **state: Any) -> str:
-        """Set what a widget shows, such as the `value` of a text field; `handled` takes what is returned."""
-        return self.send(comm, {"method": "update", "state": state, "buffer_paths": []})
 
     def send(self, comm: str, data: dict[str, Any]) -> str:
         """Send a message of any kind to a comm; `handled` takes what is returned."""

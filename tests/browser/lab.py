@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import nbformat
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request, sync_playwright
 
 from .cell import NOTEBOOK, Cell
+from .closing import Closing
 from .server import TIMEOUT, LabError, Server, environment
 
 VIEWPORT = (1200, 900)
@@ -75,7 +76,7 @@ def chromium() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-class Lab:
+class Lab(Closing):
     """One window of a browser, and the notebook that is open in it.
 
     Cells are counted from 0, those with text too.
@@ -92,17 +93,8 @@ class Lab:
         self.outside: list[str] = []
         """what the page asked of other hosts, and did not get"""
         self._open = ExitStack()
-        try:
+        with self.opening():
             self.page = self._start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the browser."""

@@ -19,9 +19,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
+
+from .closing import Closing
 
 TIMEOUT = 60.0
 """Seconds after which waiting for a server, a page or a kernel is an error."""
@@ -49,7 +51,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), **more}
 
 
-class Server:
+class Server(Closing):
     """A server below which `root` is seen; it answers once it is constructed, on 127.0.0.1 only.
 
     Args:
@@ -100,17 +102,8 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        try:
+        with self.opening():
             self._until_up()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the server and with it its kernels, and no process that is not its own."""

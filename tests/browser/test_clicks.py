@@ -108,7 +108,7 @@ def test_clicks_in_other_ipykernels(
     assert presses(tmp_path, wait=wait) == expected
 
 
-DASHBOARD = "__import__('durable_nb.shell.extension', fromlist=['of']).of(get_ipython()).dashboard"
+DASHBOARD = "__import__('durable_nb.shell.extension', fromlist=['of']).of(get_ipython()).steering.dashboard"
 """Not a variable: that would go with the rollback."""
 
 NODES = [

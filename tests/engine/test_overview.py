@@ -21,6 +21,16 @@ def test_entries_tell_the_branches_apart(notebook: Notebook) -> None:
     assert found.durability == "safe"
 
 
+def test_a_branch_stays_one_when_checkpoints_of_it_are_gone(notebook: Notebook) -> None:
+    notebook.run("a = 1", "b = 1", "c = 1", "%checkpoint good", "d = 1")
+    session = durable_nb.session()
+    session.settle()
+    session.delete(2)
+    found = [(e.version, e.lane) for e in overview.of(session).entries if e.version is not None]
+    assert 2 not in dict(found)
+    assert {lane for _, lane in found} == {0}
+
+
 def test_what_going_back_would_change(notebook: Notebook) -> None:
     notebook.run("same = 'kept'", "a, gone = [1], 2")
     durable_nb.session().settle()

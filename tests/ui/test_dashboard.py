@@ -76,7 +76,7 @@ def page(notebook: Notebook) -> Iterator[Page]:
         "a = [1]", "%%node load\nb = a * 2", "%%node fit\na.append(2)\nc = len(b)", "%checkpoint good"
     )
     session = durable_nb.session()
-    dashboard = Dashboard(session, partial(extension.of(get_ipython()).steer, session))
+    dashboard = Dashboard(session, partial(extension.of(get_ipython()).steering.steer, session))
     yield Page(dashboard)
     dashboard.close()
 
@@ -159,7 +159,7 @@ def _elsewhere(act: Callable[[], None]) -> None:
 
 
 def test_a_cell_waits_for_a_click_that_moves_the_state(notebook: Notebook, page: Page) -> None:
-    steer = partial(extension.of(get_ipython()).steer, durable_nb.session())
+    steer = partial(extension.of(get_ipython()).steering.steer, durable_nb.session())
     inside, go = threading.Event(), threading.Event()
 
     def act() -> Any:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from durable_nb.engine.differences.change import Fact, both
-from durable_nb.engine.differences.texts import cut, number, relative, shape, share
+from durable_nb.engine.differences.change import Fact, both, told
+from durable_nb.engine.differences.texts import number, relative, share
+from durable_nb.state.texts import cut, shape
 
 BLOCK = 1 << 20
 """Elements that are looked at together."""
@@ -55,8 +56,8 @@ def summary(blocks: Iterable[Any]) -> Summary:
     """Of blocks of numbers (Chan, Golub, LeVeque 1979: one pass, and stable)."""
     numpy = sys.modules["numpy"]
     found = Summary()
-    for block in blocks:
-        block = block.astype("float64", copy=False)  # noqa: PLW2901
+    for numbers in blocks:
+        block = numbers.astype("float64", copy=False)
         given = block[~numpy.isnan(block)]
         missing = found.missing + block.size - given.size
         if not given.size:
@@ -79,22 +80,12 @@ def summary(blocks: Iterable[Any]) -> Summary:
 
 def drift(before: Summary, after: Summary, missing: str = "NaN") -> Iterator[Fact]:
     """Which of the numbers that summarise others are others."""
-    if before.missing != after.missing:
-        yield Fact(missing, f"{before.missing:,}", f"{after.missing:,}")
+    yield from told(missing, f"{before.missing:,}", f"{after.missing:,}")
     if not before.count or not after.count:
         return
-    yield from moved("mean", before.mean, after.mean)
-    yield from moved("std", before.spread, after.spread)
-    ranges = [f"{number(s.least)} … {number(s.greatest)}" for s in (before, after)]
-    if ranges[0] != ranges[1]:
-        yield Fact("range", *ranges)
-
-
-def moved(what: str, before: float, after: float) -> Iterator[Fact]:
-    """A summary that is another one in the digits that are shown."""
-    texts = number(before), number(after)
-    if texts[0] != texts[1]:
-        yield Fact(what, *texts, relative(before, after))
+    for what, old, new in (("mean", before.mean, after.mean), ("std", before.spread, after.spread)):
+        yield from told(what, number(old), number(new), relative(old, new))
+    yield from told("range", *(f"{number(s.least)} … {number(s.greatest)}" for s in (before, after)))
 
 
 def facts(before: Any, after: Any) -> Iterator[Fact]:

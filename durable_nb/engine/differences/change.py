@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Verdict(StrEnum):
@@ -68,6 +70,18 @@ class Difference:
 
 COUNTED = 1_000
 """Changes that are counted after those that are listed."""
+
+
+def told(what: str, before: str, after: str, note: str = "") -> Iterator[Fact]:
+    """A fact, where the two texts are not the same."""
+    if before != after:
+        yield Fact(what, before, after, note)
+
+
+def only_one_has(before: Mapping[K, V], after: Mapping[K, V]) -> Iterator[tuple[Sign, K, V]]:
+    """What was added to a mapping, then what was removed from it."""
+    yield from ((Sign.ADDED, key, value) for key, value in after.items() if key not in before)
+    yield from ((Sign.REMOVED, key, value) for key, value in before.items() if key not in after)
 
 
 def both(make: Callable[[Any], T], before: Any, after: Any) -> tuple[T, T]:

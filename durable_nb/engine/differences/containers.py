@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import objects
-from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
-from durable_nb.engine.differences.texts import ATOMS, mro, named, renamed, short
+from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both, only_one_has
+from durable_nb.engine.differences.sources import ends
+from durable_nb.engine.differences.texts import renamed
 from durable_nb.engine.differences.tokens import token
+from durable_nb.state.texts import ATOMS, mro, named
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk
@@ -22,15 +24,13 @@ _MATCHED = 1_000
 def mappings(walk: Walk, before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:
     """Two dicts, key by key."""
     yield from types(before, after, path)
-    items = [_items(value) for value in (before, after)]
+    items = both(_items, before, after)
     for place, (key, value) in items[0].items():
         if place in items[1]:
             there = items[1][place][1]
             yield from walk.under(key, value, there, path + walk.step(key), depth)
-    for sign, here, other in ((Sign.ADDED, items[1], items[0]), (Sign.REMOVED, items[0], items[1])):
-        for place, (key, value) in here.items():
-            if place not in other:
-                yield walk.one(sign, key, value, path + walk.step(key))
+    for sign, _, (key, value) in only_one_has(*items):
+        yield walk.one(sign, key, value, path + walk.step(key))
     if items[0].keys() == items[1].keys() and list(items[0]) != list(items[1]):
         yield Change(Sign.CHANGED, path, (Fact(note="the keys are in another order"),))
     if all(issubclass(type(value), collections.defaultdict) for value in (before, after)):
@@ -78,10 +78,7 @@ def _matched(walk: Walk, a: list[Any], b: list[Any], path: str, depth: int) -> I
     plain = ATOMS.issuperset(kinds[0]) and ATOMS.issuperset(kinds[1])
     if plain and kinds[0] == kinds[1] and a == b:
         return
-    shorter = min(len(a), len(b))
-    first = next((i for i in range(shorter) if not walk.same(a[i], b[i], depth + 1)), shorter)
-    left = shorter - first
-    last = next((i for i in range(left) if not walk.same(a[-1 - i], b[-1 - i], depth + 1)), left)
+    first, last = ends(a, b, lambda x, y: walk.same(x, y, depth + 1))
     old, new = range(first, len(a) - last), range(first, len(b) - last)
     if plain and len(old) != len(new) and max(len(old), len(new)) <= _MATCHED:
         tokens = [token(a[i]) for i in old], [token(b[i]) for i in new]
@@ -103,15 +100,16 @@ def _matched(walk: Walk, a: list[Any], b: list[Any], path: str, depth: int) -> I
 def sets(walk: Walk, before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:
     """Two sets, by what is in one of them only."""
     yield from types(before, after, path)
-    items = [
-        {token(item): item for item in (frozenset if issubclass(type(s), frozenset) else set).__iter__(s)}
-        for s in (before, after)
-    ]
-    for sign, here, there in ((Sign.ADDED, items[1], items[0]), (Sign.REMOVED, items[0], items[1])):
-        only = [short(item, walk.hidden) for place, item in here.items() if place not in there]
-        for text in sorted(only):
-            yield alone(sign, path, text)
+    items = both(_elements, before, after)
+    only = [(sign, walk.short(item)) for sign, _, item in only_one_has(*items)]
+    for sign, text in sorted(only):  # what was added first: "+" is before "-"
+        yield alone(sign, path, text)
     yield from objects.attributed(walk, before, after, path, depth)
+
+
+def _elements(value: Any) -> dict[Any, Any]:
+    base: Any = frozenset if issubclass(type(value), frozenset) else set
+    return {token(item): item for item in base.__iter__(value)}
 
 
 def types(before: Any, after: Any, path: str) -> Iterator[Change]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import arrays
-from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
+from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both, only_one_has, told
 from durable_nb.engine.differences.containers import types
-from durable_nb.engine.differences.texts import number, relative, share, short
+from durable_nb.engine.differences.texts import relative, share
 from durable_nb.engine.differences.tokens import token
+from durable_nb.state.texts import short
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk
@@ -51,12 +52,11 @@ def pandas_frames(walk: Walk, before: Any, after: Any, path: str, depth: int) ->
         yield Change(Sign.CHANGED, path, tuple(facts))
     for key in common:
         pair = before.iloc[:, a[key]], after.iloc[:, b[key]]
-        yield from _column(walk, *pair, rows, path + _step(walk, before.columns, a[key]), depth)
-    for sign, frame, here, there in ((Sign.ADDED, after, b, a), (Sign.REMOVED, before, a, b)):
-        for key, place in here.items():
-            if key not in there:
-                step = _step(walk, frame.columns, place)
-                yield alone(sign, path + step, str(frame.dtypes.iloc[place]))
+        found = _column_facts(walk, *pair, rows, depth)
+        yield from _column(walk, found, path + _step(walk, before.columns, a[key]))
+    for sign, _, place in only_one_has(a, b):
+        frame = after if sign is Sign.ADDED else before
+        yield alone(sign, path + _step(walk, frame.columns, place), str(frame.dtypes.iloc[place]))
     yield from walk.values(before.attrs, after.attrs, f"{path}.attrs", depth + 1)
 
 
@@ -67,7 +67,7 @@ def pandas_series(walk: Walk, before: Any, after: Any, path: str, depth: int) ->
     facts = tuple(_heads(rows, before, after, "rows"))
     if facts:
         yield Change(Sign.CHANGED, path, facts)
-    yield from _column(walk, before, after, rows, path, depth)
+    yield from _column(walk, _column_facts(walk, before, after, rows, depth), path)
     yield from walk.values(before.name, after.name, f"{path}.name", depth + 1)
 
 
@@ -152,12 +152,10 @@ def _same_labels(walk: Walk, before: Any, after: Any, depth: int) -> bool:
     return walk.same(before.tolist(), after.tolist(), depth + 1)
 
 
-def _column(
-    walk: Walk, before: Any, after: Any, rows: _Rows | None, path: str, depth: int
-) -> Iterator[Change]:
+def _column(walk: Walk, found: Iterator[Fact], path: str) -> Iterator[Change]:
     """What differs between two columns, in one line."""
     try:
-        facts = tuple(_column_facts(walk, before, after, rows, depth))
+        facts = tuple(found)
     except Exception as error:
         yield walk.failed(error, path)
         return
@@ -222,18 +220,17 @@ def _drift(before: Any, after: Any) -> Iterator[Fact]:
         summaries = both(arrays.summary, _blocks(before), _blocks(after))
         yield from arrays.drift(*summaries, "nulls")
         return
-    nulls = [int(column.isna().sum()) for column in (before, after)]
-    if nulls[0] != nulls[1]:
-        yield Fact("nulls", f"{nulls[0]:,}", f"{nulls[1]:,}")
-    kinds = {getattr(column.dtype, "kind", "O") for column in (before, after)}
+    columns = before, after
+    yield from told("nulls", *(f"{int(c.isna().sum()):,}" for c in columns))
+    kinds = {getattr(c.dtype, "kind", "O") for c in columns}
     if kinds <= {"M"} or kinds <= {"m"}:
-        ranges = [f"{c.min()} … {c.max()}" for c in (before, after)]
-        if ranges[0] != ranges[1]:
-            yield Fact("range", *ranges)
-    elif all(str(column.dtype) in {"str", "string", "category"} for column in (before, after)):
-        distinct = [int(column.nunique()) for column in (before, after)]
-        if distinct[0] != distinct[1]:
-            yield Fact("distinct", *(number(count) for count in distinct))
+        yield from told("range", *map(_range, columns))
+    elif all(str(c.dtype) in {"str", "string", "category"} for c in columns):
+        yield from told("distinct", *(f"{c.nunique():,}" for c in columns))
+
+
+def _range(column: Any) -> str:
+    return f"{column.min()} … {column.max()}"
 
 
 def _blocks(column: Any) -> Iterator[Any]:
@@ -257,32 +254,18 @@ def polars_frames(walk: Walk, before: Any, after: Any, path: str, depth: int) ->
     if facts:
         yield Change(Sign.CHANGED, path, tuple(facts))
     for name in common:
-        yield from _polars_column(walk, before[name], after[name], path + walk.step(name), depth)
-    for sign, here, there in (
-        (Sign.ADDED, after.schema, before.schema),
-        (Sign.REMOVED, before.schema, after.schema),
-    ):
-        for name, dtype in here.items():
-            if name not in there:
-                yield alone(sign, path + walk.step(name), str(dtype))
+        found = _polars_facts(walk, before[name], after[name], depth)
+        yield from _column(walk, found, path + walk.step(name))
+    for sign, name, dtype in only_one_has(before.schema, after.schema):
+        yield alone(sign, path + walk.step(name), str(dtype))
 
 
 def polars_series(walk: Walk, before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:
     """Two series of Polars."""
     if len(before) != len(after):
         yield Change(Sign.CHANGED, path, (_count("rows", len(before), len(after)),))
-    yield from _polars_column(walk, before, after, path, depth)
+    yield from _column(walk, _polars_facts(walk, before, after, depth), path)
     yield from walk.values(before.name, after.name, f"{path}.name", depth + 1)
-
-
-def _polars_column(walk: Walk, before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:
-    try:
-        facts = tuple(_polars_facts(walk, before, after, depth))
-    except Exception as error:
-        yield walk.failed(error, path)
-        return
-    if facts:
-        yield Change(Sign.CHANGED, path, facts)
 
 
 def _polars_facts(walk: Walk, before: Any, after: Any, depth: int) -> Iterator[Fact]:
@@ -300,16 +283,12 @@ def _polars_facts(walk: Walk, before: Any, after: Any, depth: int) -> Iterator[F
     if numeric:
         yield from arrays.drift(*both(_polars_summary, before, after), "nulls")
         return
-    if before.null_count() != after.null_count():
-        yield Fact("nulls", f"{before.null_count():,}", f"{after.null_count():,}")
-    if all(column.dtype.is_temporal() for column in (before, after)):
-        ranges = [f"{c.min()} … {c.max()}" for c in (before, after)]
-        if ranges[0] != ranges[1]:
-            yield Fact("range", *ranges)
-    elif all(str(column.dtype) == "String" for column in (before, after)):
-        distinct = [int(column.n_unique()) for column in (before, after)]
-        if distinct[0] != distinct[1]:
-            yield Fact("distinct", *map(number, distinct))
+    columns = before, after
+    yield from told("nulls", *(f"{c.null_count():,}" for c in columns))
+    if all(c.dtype.is_temporal() for c in columns):
+        yield from told("range", *map(_range, columns))
+    elif all(str(c.dtype) == "String" for c in columns):
+        yield from told("distinct", *(f"{c.n_unique():,}" for c in columns))
 
 
 def _polars_summary(column: Any) -> arrays.Summary:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import containers, frames, libraries, objects, scalars, sources
 from durable_nb.engine.differences.change import Change
-from durable_nb.engine.differences.texts import STANDARD, is_data_scalar, mro
+from durable_nb.state.texts import STANDARD, is_data_scalar, mro
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

@@ -10,7 +10,8 @@ from durable_nb.engine.differences import arrays as numeric
 from durable_nb.engine.differences import objects
 from durable_nb.engine.differences.change import Change, Fact, Sign, both
 from durable_nb.engine.differences.containers import types
-from durable_nb.engine.differences.texts import attributes, mro, named, renamed, shape, share
+from durable_nb.engine.differences.texts import renamed, share
+from durable_nb.state.texts import attributes, mro, named, shape
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import sources
-from durable_nb.engine.differences.change import Change, Fact, Sign
-from durable_nb.engine.differences.texts import attributes, mro, named, qualified, renamed
+from durable_nb.engine.differences.change import Change, Fact, Sign, only_one_has
+from durable_nb.engine.differences.texts import renamed
 from durable_nb.engine.differences.tokens import token
 from durable_nb.state import functions as state_functions
 from durable_nb.state import instances
+from durable_nb.state.texts import attributes, mro, named, qualified
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk
@@ -67,10 +68,8 @@ def named_parts(
     for name, held in before.items():
         if name in after:
             yield from walk.under(name, held, after[name], f"{path}.{name}", depth)
-    for sign, here, there in ((Sign.ADDED, after, before), (Sign.REMOVED, before, after)):
-        for name, held in here.items():
-            if name not in there:
-                yield walk.one(sign, name, held, f"{path}.{name}")
+    for sign, name, held in only_one_has(before, after):
+        yield walk.one(sign, name, held, f"{path}.{name}")
 
 
 def members(walk: Walk, before: Any, after: Any, path: str, depth: int) -> Iterator[Change]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.engine.differences import sources
 from durable_nb.engine.differences.change import Change, Fact, Sign, both
-from durable_nb.engine.differences.texts import mro, qualified, relative, renamed, short
+from durable_nb.engine.differences.texts import relative, renamed
+from durable_nb.state.texts import mro, qualified, short
 
 if TYPE_CHECKING:
     from durable_nb.engine.differences.walk import Walk
@@ -28,6 +29,7 @@ def numbers(walk: Walk, before: Any, after: Any, path: str, _depth: int) -> Iter
 
 def _number(value: Any) -> Any:
     """A number without what its class made of it."""
+    base: Any
     for base in mro(type(value)):
         if base is bool:
             return value
@@ -38,7 +40,7 @@ def _number(value: Any) -> Any:
         if base is complex:
             return complex.__pos__(value)
         if base.__module__ == "numpy" and issubclass(base, sys.modules["numpy"].generic):
-            return base.item(value)  # type: ignore[attr-defined]
+            return base.item(value)
     raise TypeError(f"{qualified(type(value))} is no number")
 
 

@@ -6,14 +6,15 @@ import difflib
 import functools
 import inspect
 import linecache
+import operator
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from durable_nb.engine.differences.change import Fact, both
-from durable_nb.engine.differences.texts import SHOWN, cut
 from durable_nb.state import source
+from durable_nb.state.texts import SHOWN, cut
 
 PATCH = 40
 """Lines of a unified diff."""
@@ -46,12 +47,14 @@ def patch(before: str, after: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def ends(before: list[Any], after: list[Any]) -> tuple[int, int]:
-    """How many items at the start and at the end of two lists are equal."""
+def ends(
+    before: list[Any], after: list[Any], same: Callable[[Any, Any], bool] = operator.eq
+) -> tuple[int, int]:
+    """How many items at the start and at the end of two lists are the same."""
     shorter = min(len(before), len(after))
-    first = next((i for i in range(shorter) if before[i] != after[i]), shorter)
+    first = next((i for i in range(shorter) if not same(before[i], after[i])), shorter)
     left = shorter - first
-    last = next((i for i in range(left) if before[-1 - i] != after[-1 - i]), left)
+    last = next((i for i in range(left) if not same(before[-1 - i], after[-1 - i])), left)
     return first, last
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from blake3 import blake3
 
-from durable_nb.engine.differences.texts import ATOMS, STANDARD, qualified
 from durable_nb.state import canonical, pickling
+from durable_nb.state.texts import ATOMS, STANDARD, qualified
 
 
 def digest(value: Any) -> str:

@@ -8,20 +8,10 @@ from typing import Any
 
 from durable_nb.engine.differences.change import Change, Fact, Sign, alone, both
 from durable_nb.engine.differences.kinds import SCALARS, family
-from durable_nb.engine.differences.texts import (
-    ATOMS,
-    Hidden,
-    is_hidden,
-    nothing,
-    qualified,
-    reason,
-    renamed,
-    short,
-    step,
-)
+from durable_nb.engine.differences.texts import reason, renamed
 from durable_nb.engine.differences.tokens import digest
-from durable_nb.engine.failure import LEFT_OUT
 from durable_nb.state.deadline import ExpiredError
+from durable_nb.state.texts import ATOMS, LEFT_OUT, Hidden, is_hidden, nothing, qualified, short, step
 
 DEPTH = 12
 """Steps from a value to the deepest part that is named; what is below is equal or not."""
@@ -47,8 +37,7 @@ class Walk:
 
     def values(self, before: Any, after: Any, path: str = "", depth: int = 0) -> Iterator[Change]:
         """What differs between two values; what cannot be compared is among it."""
-        kind = type(before)
-        if before is after or (kind is type(after) and kind in ATOMS and before == after):
+        if _are_one(before, after):
             return
         if self._seconds and time.monotonic() > self._end:
             raise ExpiredError(f"it took longer than {self._seconds:g} s")
@@ -86,7 +75,7 @@ class Walk:
 
     def same(self, before: Any, after: Any, depth: int = 0) -> bool:
         """Whether there is no difference."""
-        if before is after or (type(before) is type(after) and type(before) in ATOMS and before == after):
+        if _are_one(before, after):
             return True
         fork = Walk(self.hidden, quick=True)
         fork._seconds, fork._end, fork._equal = self._seconds, self._end, self._equal
@@ -130,3 +119,8 @@ class Walk:
             note = renamed(*kinds) if kinds[0] is not kinds[1] else ""
             fact = Fact("", *texts, note) if texts[0] != texts[1] else Fact(note=f"{texts[0]} differs")
             yield Change(Sign.CHANGED, path, (fact,))
+
+
+def _are_one(before: Any, after: Any) -> bool:
+    kind = type(before)
+    return before is after or (kind is type(after) and kind in ATOMS and bool(before == after))
