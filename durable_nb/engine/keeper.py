@@ -85,6 +85,9 @@ class Keeper:
         self._failed: list[Ticket] = []
         self._announced: set[str] = set()
         self._left_out: list[str] = []
+        self._names: list[str] = []
+        self._asked: tuple[list[str], tuple[str, ...], frozenset[str]] = ([], (), frozenset())
+        """what those two follow from: the names, the patterns, those that are ignored"""
         """variables that `exclude` left out of the newest capture"""
         self._inputs: dict[str, str] = {}
         """name -> canonical digest, while one cell arrives"""
@@ -109,9 +112,12 @@ class Keeper:
     def _captured(self) -> list[str]:
         """The user's names without those that are left out."""
         names, policy = self.visible(), self.policy
-        left = {n for n in names if policy.excluded(n)}
-        self._left_out = sorted(left - policy.ignored)
-        return [n for n in names if n not in left]
+        asked = names, policy.settings.exclude, frozenset(policy.ignored)
+        if asked != self._asked:  # most cells bind no new name: the same list takes no time to compare
+            left = {n for n in names if policy.excluded(n)}
+            self._left_out = sorted(left - policy.ignored)
+            self._names, self._asked = [n for n in names if n not in left], asked
+        return self._names
 
     def apply(self, settings: Settings) -> None:
         """Other settings hold from now on (but `pool` and `ambient`, which hold from the next load)."""
