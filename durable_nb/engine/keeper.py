@@ -49,7 +49,7 @@ class Keeper:
         self,
         repository: Repository,
         space: Namespace,
-        visible: Callable[[], Iterable[str]],
+        visible: Callable[[], list[str]],
         settings: Settings,
         notebook: Path | None,
         say: Callable[[str], None],
@@ -85,10 +85,11 @@ class Keeper:
         self._failed: list[Ticket] = []
         self._announced: set[str] = set()
         self._left_out: list[str] = []
-        self._names: list[str] = []
-        self._asked: tuple[list[str], tuple[str, ...], frozenset[str]] = ([], (), frozenset())
-        """what those two follow from: the names, the patterns, those that are ignored"""
         """variables that `exclude` left out of the newest capture"""
+        self._names: list[str] = []
+        """those that were not"""
+        self._asked: tuple[list[str], tuple[str, ...], frozenset[str]] = ([], (), frozenset())
+        """what both follow from: the user's names, the patterns, the names that are ignored"""
         self._inputs: dict[str, str] = {}
         """name -> canonical digest, while one cell arrives"""
         self._deleted: set[str] = set()

@@ -63,7 +63,7 @@ class Session:
         self,
         repository: Repository,
         space: Namespace,
-        visible: Callable[[], Iterable[str]],
+        visible: Callable[[], list[str]],
         settings: Settings,
         notebook: Path | None,
         say: Callable[[str], None],
