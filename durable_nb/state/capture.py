@@ -146,8 +146,12 @@ class Capture:
         done: set[str] = set()
         replaced: dict[str, Live] = {}
         while todo:
+            if not done or all(self._is_alone(name, values[name]) for name in todo):
+                groups = self._groups(todo, values)
+            else:  # what was only now found to be used may share objects with what was looked at
+                groups = self._groups(done | todo, values)
             done |= todo
-            for group in self._groups(done, values):  # what is new may share objects with what is not
+            for group in groups:
                 if todo.isdisjoint(group):
                     continue
                 for live in self._pickled(group, values, only_under):
@@ -206,14 +210,16 @@ class Capture:
         found = (n for n in reached if n in values and (n not in self.live or self.live[n].atom is None))
         return self._whole(found, values)
 
+    def _is_alone(self, name: str, value: Any) -> bool:
+        """Whether a variable can share objects with no other."""
+        return is_atomic(value) or (
+            pickling.is_definition(name, value) and not sharing.can_tie(name, value, self.space)
+        )
+
     def _groups(self, names: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
-        atoms = [n for n in names if is_atomic(values[n])]
-        rest = {n: values[n] for n in sorted(names.difference(atoms))}
-        groups: list[tuple[str, ...]] = [(n,) for n in sorted(atoms)]
-        for name, value in list(rest.items()):
-            if pickling.is_definition(name, value) and not sharing.can_tie(name, value, self.space):
-                groups.append((name,))
-                del rest[name]
+        alone = {n for n in names if self._is_alone(n, values[n])}
+        rest = {n: values[n] for n in sorted(names - alone)}
+        groups: list[tuple[str, ...]] = [(n,) for n in sorted(alone)]
         if len(rest) < 2:
             return groups + [(n,) for n in rest]
         return groups + list(sharing.components(rest, self.space))

@@ -100,8 +100,19 @@ class _Walk:
             if id(target) in self._owner:
                 self._tie(self._owner[id(target)])  # it is brought back with its target
             place[:] = [_frozen(self._numbers.get(id(target), "elsewhere")) if target is not None else "dead"]
+        self._tie_what_lives_elsewhere()
         if self._weak:
             self.trees = {n: _frozen(t) for n, t in self.trees.items()}
+
+    def _tie_what_lives_elsewhere(self) -> None:
+        """What a weak reference means shares objects too, as long as something outside holds it."""
+        refused, arrays = self.refused, len(self._arrays)
+        for name, _, target in list(self._weak):
+            if target is not None:
+                self._at = name
+                self.tree(target)
+        self.refused = refused
+        del self._arrays[arrays:]
 
     def tree(self, value: Any) -> Tree:
         kind = type(value)
