@@ -287,7 +287,7 @@ class Capture:
             texts = before.texts if before is not None else None
             dumped, stream = self._dump(values, texts or ())
             if texts is None and before is not None and stream is not None and _shifted(before, stream):
-                texts = self._limit.run(lambda: pickling.repeated(values, self.space, self._kinds))
+                texts = self._repeated(values)
                 if texts:
                     dumped, stream = self._dump(values, texts)
             live = self._hashed(values, dumped, stream, limit)
@@ -308,6 +308,12 @@ class Capture:
         if not dumped.regions and len(dumped.stream) <= INLINE:
             return dumped, None
         return dumped, self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
+
+    def _repeated(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        try:
+            return self._limit.run(lambda: pickling.repeated(values, self.space, self._kinds))
+        except (Exception, ExpiredError):
+            return ()  # what is pickled already can be kept as it is
 
     def _refusal(self, value: Any, name: str) -> _Refusal | None:
         try:

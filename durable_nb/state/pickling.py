@@ -399,12 +399,14 @@ _MOST = 1 << 20
 
 
 def repeated(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds) -> tuple[str, ...]:
-    """The strings that occur several times in values, as the same object."""
-    counter = _Counter(io.BytesIO(), [], values, space, kinds)
+    """The strings that occur several times in values, as the same object.
+
+    Raises whatever a value's own reduction raises, and RecursionError.
+    """
+    counter: Any = _Counter(io.BytesIO(), [], values, space, kinds)
+    counter.memo = _memo(space)
     try:
         counter.dump(dict(values))
-    except RecursionError:
-        return ()
     finally:
         counter.release()
     often = [text for key, text in counter.texts.items() if counter.counts[key] >= _OFTEN]
@@ -463,8 +465,7 @@ def dumped(
     buffers: list[pickle.PickleBuffer] = []
     pickler: Any = kind(file, buffers, values, space, kinds)
     # As if these had been pickled first: wherever they are met, they are references to numbers 0, 1, ...
-    first = (space, vars(builtins), *texts)
-    pickler.memo = {id(held): (number, held) for number, held in enumerate(first)}
+    pickler.memo = _memo(space, texts)
     try:
         pickler.dump({sys.intern(name): value for name, value in values.items()})
     finally:
@@ -474,6 +475,11 @@ def dumped(
     if any(file.getvalue().find(reference) > 0 for reference in (b"h\x00", b"h\x01")):
         framing.begin(file, _PREFIX, len(_NOTHING))
     return Dump(file.getvalue(), *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
+
+
+def _memo(space: Mapping[str, Any], texts: Sequence[str] = ()) -> dict[int, tuple[int, Any]]:
+    first = (space, vars(builtins), *texts)
+    return {id(held): (number, held) for number, held in enumerate(first)}
 
 
 _NOTHING = framing.PROTO + b"N\x940" * 2
