@@ -16,6 +16,7 @@ ATOMIC: frozenset[type] = frozenset({
     types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
     types.ClassMethodDescriptorType, re.Pattern,
     type(dataclasses.MISSING), type(dataclasses._FIELD),  # type: ignore[attr-defined]
+    type(dataclasses._HAS_DEFAULT_FACTORY),  # type: ignore[attr-defined]
 })  # fmt: skip
 """Types whose objects hold nothing that can change: sharing them is not sharing."""
 

@@ -144,7 +144,8 @@ class Kinds:
             **cp.Pickler._dispatch_table,
             **special.reducers(),
             types.CodeType: functions.code_reduce,
-            type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity
+            type(dataclasses.MISSING): lambda _: "MISSING",  # compared by identity, as the next
+            type(dataclasses._HAS_DEFAULT_FACTORY): lambda _: "_HAS_DEFAULT_FACTORY",  # type: ignore[attr-defined]
         }
         numpy = sys.modules.get("numpy")
         if numpy is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.core.interactiveshell import InteractiveShell
 
 Tree = tuple[Any, ...]
 """Nested tuples of strings and numbers: equal in any process where the namespaces are alike."""
@@ -122,6 +123,8 @@ class _Walk:
             return ("module", value.__name__)
         if value is self._space:
             return ("the namespace",)
+        if issubclass(kind, InteractiveShell):
+            return ("the shell",)  # of the process: a copy of the namespace leads to it
         if kind in (types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType):
             self.refused = True
             return ("refused",)

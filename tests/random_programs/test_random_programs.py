@@ -73,6 +73,11 @@ FOUND: dict[str, list[str | int]] = {
         "@functools.lru_cache\ndef h(): return 1", "def f(x=h, *, k=[4]): return x",
         "@functools.lru_cache\ndef h(): return 2", "e = 1", "h = None", 4,
     ],
+    "dataclasses with factories share nothing": [
+        "@dataclasses.dataclass\nclass P:\n x: list=dataclasses.field(default_factory=list)\nb = P\ndel P",
+        "@dataclasses.dataclass\nclass P:\n x: list=dataclasses.field(default_factory=list)", "P.late = 2",
+        2, "newest",
+    ],
     "frames share nothing by the type of their columns": [
         "v = pd.DataFrame({'q': ['s']})\nu = v.copy(deep=False)", "newest", "v.attrs['k'] = 1", "d = 1",
         "v.attrs['k'] = 2", 4,
