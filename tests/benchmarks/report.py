@@ -68,12 +68,15 @@ def summary(work: Workload, tools: Mapping[str, Figures]) -> dict[str, Figures]:
         short |= {
             f"{way}_wall": median(figures[way]["wall"]) for way in ("back", "forth", "new") if way in figures
         }
+        loading = 0
         if "plain" in tools:
-            short["loading_bytes"] = figures["loaded_bytes"] - tools["plain"]["loaded_bytes"]
+            loading = max(0, figures["loaded_bytes"] - tools["plain"]["loaded_bytes"])
+            if name != "floor":
+                short["loading_bytes"] = loading
         for peak, over in (("peak_bytes", "over_bytes"), ("first_peak_bytes", "first_over_bytes")):
             short[peak] = figures[peak]
             if "plain" in tools:
-                short[over] = figures[peak] - tools["plain"][peak] - short["loading_bytes"]
+                short[over] = max(0, figures[peak] - tools["plain"][peak] - loading)
         out[name] = short
     ours = out.get("ours")
     if ours is not None and "floor_read" in tools["ours"]:

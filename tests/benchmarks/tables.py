@@ -50,7 +50,7 @@ def rows(report: Mapping[str, Any]) -> Iterator[Row]:
     yield from _numbers(timed, "the store in the end, MB", "store_bytes", 1e-6)
     yield from _numbers(timed, "one step back, ms", "back_wall", 1e3)
     yield from _numbers(timed, _NEW, "new_wall", 1e3, "read_unpickle_wall")
-    yield from _numbers(timed, "memory that loading takes, MB", "loading_bytes", 1e-6)
+    yield from _numbers(timed, _LOADING, "loading_bytes", 1e-6)
     for group, key in ((_FIRST, "first_"), (_CHANGES, "")):
         yield from _numbers(timed, group, f"{key}over_bytes", 1e-6, f"{key}may_over_bytes")
     for work in works.values():
@@ -111,6 +111,7 @@ def terminal(report: Mapping[str, Any]) -> Table:
     return out
 
 
+_LOADING = "memory that loading takes, MB"
 _NEW = "in a new process, ms (floor: read, check, copy, unpickle)"
 _FIRST = "memory beyond that at its peak, MB, as variables are made (floor: what may be)"
 _CHANGES = "and as they change"
@@ -120,7 +121,7 @@ _PUBLISHED = (
     "the store in the end, MB",
     "one step back, ms",
     _NEW,
-    "memory that loading takes, MB",
+    _LOADING,
     _FIRST,
     _CHANGES,
     "added, MB (floor: changed)",
