@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 _MT19937 = 2500
@@ -110,12 +111,20 @@ def pandas_stamp(_before: Any) -> Any:
     config = sys.modules.get("pandas._config.config")
     if config is None:
         return None
-    found: list[Any] = []
-    levels = [config._global_config]
-    for level in levels:
-        for value in level.values():
-            (levels if type(value) is dict else found).append(value)
-    return tuple(found)
+    return tuple(chain.from_iterable(map(dict.values, _levels(config._global_config))))
+
+
+def _levels(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """The dicts of a tree of options, itself first. A new one is seen as a new value of another one."""
+    if not _LEVELS or _LEVELS[0] is not tree:
+        _LEVELS[:] = [tree]
+        for level in _LEVELS:
+            _LEVELS.extend(value for value in level.values() if type(value) is dict)
+    return _LEVELS
+
+
+_LEVELS: list[dict[str, Any]] = []
+"""Those of pandas' options, until they change."""
 
 
 def _options(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +142,7 @@ def _options(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def pandas_value(_stamp: Any) -> dict[str, Any]:
     """The options that differ from pandas' defaults."""
+    _LEVELS.clear()
     config = sys.modules["pandas._config.config"]
     defaults = {key: option.defval for key, option in config._registered_options.items()}
     return _differing(_options(config._global_config), defaults)
