@@ -212,6 +212,23 @@ def test_what_a_cell_lets_go_of_is_gone_at_once(notebook: Notebook) -> None:
         gc.enable()
 
 
+def test_what_the_user_froze_stays_out_of_collections(notebook: Notebook) -> None:
+    notebook.run("a = [[i] for i in range(1000)]")
+    version = notebook.checkpoint()
+    notebook.run("a.clear()")
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        notebook.back_to(version)
+        assert gc.get_freeze_count() >= frozen - 1000 > 0  # but for what has ended since
+    finally:
+        gc.unfreeze()
+    notebook.run("a.clear()")
+    notebook.back_to(version)
+    assert gc.get_freeze_count() == 0
+    assert notebook["a"][-1] == [999]
+
+
 def test_a_deleted_variable_comes_back_and_stays_deleted_later(notebook: Notebook) -> None:
     notebook.run("a, b = [1], [2]")
     version = notebook.checkpoint()

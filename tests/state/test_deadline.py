@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from durable_nb.state.deadline import ExpiredError, within
+from durable_nb.state.deadline import ExpiredError, uninterrupted, within
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +129,21 @@ def test_in_another_thread_and_with_zero_there_is_no_limit() -> None:
     thread.start()
     thread.join()
     assert found == [42]
+
+
+def test_an_interrupt_is_held_back_until_the_outermost_block_is_over() -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        with uninterrupted():
+            with uninterrupted():
+                signal.raise_signal(signal.SIGINT)
+                steps.append("inner")
+            steps.append("outer")
+        steps.append("after")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["inner", "outer"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
