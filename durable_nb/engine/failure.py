@@ -23,6 +23,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
 from durable_nb.state import access, pickling, regions
+from durable_nb.state.capture import collection_paused
 from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.texts import LEFT_OUT, Hidden, qualified, words
 
@@ -58,6 +59,7 @@ _CELLS = ("<ipython-input", "<durable_nb ")
 """How file names of cells begin in a terminal, and those of definitions that were brought back."""
 
 
+@collection_paused()  # a pass over all of the user's objects would count as time that a value takes
 def describe(error: BaseException, hidden: Hidden, limit: int = 64 << 10) -> dict[str, Any]:
     """What is to be told about an exception, as values that JSON can hold.
 
