@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from durable_nb.errors import DurableError, NotFoundError, StoreError
@@ -201,8 +200,7 @@ def _load_into(
     in_place: bool,
 ) -> None:
     order = list(definitions_first(dict.fromkeys(todo.load.values()), manifests))
-    whole = [m for m in map(manifests.__getitem__, order) if not (m.buffers and m.names[0] in capture.live)]
-    read = _Ahead(read, whole)
+    read = _Ahead(read, [manifests[digest] for digest in order])
     for digest in order:
         manifest = manifests[digest]
         live = as_live(manifest, digest)
@@ -418,21 +416,21 @@ def assemble(
 
 
 class _Ahead:
-    """Reads the small chunks of many components at once: they lie beside each other."""
+    """Reads the chunks of many small components at once: they lie beside each other."""
 
     def __init__(self, read: Read, components: Iterable[Component]) -> None:
         self._read = read
         small: dict[str, None] = {}
         held = 0
         for component in components:
-            for digest, size in chain(component.stream, *(b.chunks for b in component.buffers)):
-                if size <= _SMALL and held + size <= _AHEAD:
-                    held += size
-                    small[digest] = None
+            if component.size <= _SMALL and held + component.size <= _AHEAD:
+                held += component.size
+                small.update(dict.fromkeys(component.chunks()))
         self._found: dict[str, memoryview] = {}
         # What is damaged or gone is met again by the component that needs it, and fails only that.
         with suppress(StoreError, NotFoundError):
-            self._found.update(read(small))
+            # Copied: a view would hold all that was read with it.
+            self._found.update((digest, memoryview(bytes(data))) for digest, data in read(small))
 
     def __call__(self, digests: Iterable[str]) -> Iterator[tuple[str, memoryview]]:
         missing = []
@@ -445,7 +443,7 @@ class _Ahead:
 
 
 _SMALL = 1 << 16
-"""The most bytes of a chunk that is worth reading together with others."""
+"""The most bytes of a component that is worth reading together with others."""
 
 _AHEAD = 16 << 20
 """The most bytes that are held before a component needs them."""
