@@ -322,7 +322,7 @@ class Session:
                 return None
         try:
             ticket = attempts.commit(attempt, status, outputs, error)
-        except BaseException:
+        except BaseException:  # an interrupt too: it goes on from here
             attempts.not_kept(attempt)
             raise
         if self._resumed and self.catch_up is not None and self.catch_up.active:

@@ -297,7 +297,7 @@ def _wait(error: BaseException, now: float, seen: set[int]) -> float | None:
 def _headers(headers: Any) -> dict[str, str]:
     try:
         return {str(name).lower(): str(value) for name, value in headers.items()}
-    except Exception:
+    except Exception:  # an error's own classes may raise anything, and no headers is an answer
         return {}
 
 
@@ -313,7 +313,7 @@ def _until(date: str, now: float) -> float | None:
         when = email.utils.parsedate_to_datetime(date)
         # A date of HTTP without a zone is in UTC.
         return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now)
-    except Exception:
+    except Exception:  # the date is somebody else's text
         return None
 
 
@@ -322,7 +322,7 @@ def _read(thing: object, name: str, kind: type[T]) -> T | None:
     try:
         value = getattr(thing, name, None)
         return value if isinstance(value, kind) else None
-    except Exception:
+    except Exception:  # see above
         return None
 
 
@@ -336,7 +336,7 @@ def _inside(thing: Any, *path: str) -> Any:
     try:
         for key in path:
             thing = thing[key]
-    except Exception:
+    except Exception:  # it may be no mapping, or one of the user's
         return None
     return thing
 
@@ -344,5 +344,5 @@ def _inside(thing: Any, *path: str) -> Any:
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:10_000]
-    except Exception:
+    except Exception:  # a `__str__` of the user's
         return ""

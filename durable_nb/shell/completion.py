@@ -68,7 +68,7 @@ class Matcher:
                 for text, kind in self._names()
                 if text.startswith(fragment) and (kinds is None or kind in kinds)
             ]
-        except Exception:
+        except Exception:  # whatever it is, typing goes on
             return nothing
         return SimpleMatcherResult(
             completions=offers, matched_fragment=fragment, suppress=bool(offers), ordered=True

@@ -56,7 +56,7 @@ def load(shell: InteractiveShell) -> None:
     _loaded[id(shell)] = extension = Extension(shell)
     try:
         extension.install()
-    except BaseException:
+    except BaseException:  # an interrupt too: what is half loaded is taken out again
         del _loaded[id(shell)]
         if hasattr(extension, "session"):
             extension.session.keeper.abandon()

@@ -144,7 +144,7 @@ def _warnings_write(kept: list[tuple[Any, ...]]) -> None:
         if isinstance(category, tuple):
             try:
                 import_module(category[0])
-            except Exception:
+            except Exception:  # importing runs any code; the others are put back
                 lost.append(".".join(category))
                 continue
             category = _found(*category)  # noqa: PLW2901 - the class that the name stands for
