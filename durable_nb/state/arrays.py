@@ -78,8 +78,20 @@ def _view_reduce(array: Any, root: Any, base: Any) -> Any:
 def _base_reduce(array: Any) -> Any:
     made = array.__reduce_ex__(5)
     if len(made) > 2:  # in band: it holds objects, or is not contiguous
-        return made
+        return _object_reduce(array, made[2]) if _holds_objects(array) else made
     return base_array, made, (array.flags.writeable,), None, None, set_writeable
+
+
+def _holds_objects(array: Any) -> bool:
+    numpy = sys.modules["numpy"]
+    return type(array) is numpy.ndarray and array.dtype.char == "O" and array.dtype.metadata is None
+
+
+def _object_reduce(array: Any, state: Any) -> Any:
+    """It has its shape before it is filled: what it holds may show it through a view."""
+    _, shape, _, fortran, _ = state
+    whole = (array.flags.writeable, state)
+    return object_array, (shape, "F" if fortran else "C"), whole, None, None, fill_object_array
 
 
 def _offset(array: Any, root: Any) -> int:
@@ -96,6 +108,22 @@ def base_array(make: Any, args: tuple[Any, ...]) -> Any:
     made = make(*args)
     shared = type(memoryview(args[0]).obj) is bytearray
     return made if shared or made.nbytes > _SMALL else made.copy(order="K")
+
+
+def object_array(shape: tuple[int, ...], order: Any) -> Any:
+    """An array of objects that `fill_object_array` fills."""
+    import numpy as np
+
+    return np.empty(shape, object, order)
+
+
+def fill_object_array(array: Any, state: tuple[bool, Any]) -> None:
+    """Put into an array what NumPy's own state of it holds; its memory stays where it is."""
+    writeable, whole = state
+    held = type(array)(0, array.dtype)
+    held.__setstate__(whole)
+    array[...] = held
+    array.flags.writeable = writeable
 
 
 def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:

@@ -184,8 +184,12 @@ class _Walk:
             self._weak.append((self._at, place, value()))
             yield from ("weak reference", place)
         elif kind in _ITERATORS:
-            left, *position = value.__reduce__()[1:]
-            yield from ("iterator", self._each(left), repr(position or [0]))
+            try:
+                left, *position = value.__reduce__()[1:]
+            except RuntimeError:  # what it goes over has changed since
+                self.refused = True
+            else:
+                yield from ("iterator", self._each(left), repr(position or [0]))
         elif issubclass(kind, np.ndarray):
             yield from self._array(value)
         elif issubclass(kind, np.random.Generator):

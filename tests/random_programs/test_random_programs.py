@@ -46,6 +46,12 @@ FOUND: dict[str, list[str | int]] = {
     "the slots of a class": ["class J:\n    __slots__ = ('y',)\nj = J(); j.y = [1]", "newest"],
     "an attribute of an enum's member": ["class E(enum.Enum):\n    A = 1\nE.A.x = 'note'", "newest"],
     "a view of an array of objects": ["v = np.array([None, 1], dtype=object)\nu = v[1:]", "newest"],
+    "an array of objects that holds itself through a view": [
+        "v = np.array([None, 1, 'x'], dtype=object); v[0] = v[1:]", "newest", "v[1] = v[2:]", 1, "newest",
+    ],
+    "an iterator over a dict that has changed since": [
+        "d = {'a': 1}; u = iter(d); d['b'] = 2", "newest", "d['c'] = 3", "newest",
+    ],
     "an array over a bytearray": ["u = bytearray(b'x1')\nv = np.frombuffer(u, 'u1')", "newest"],
     "a view that may be written, of a base that may not": [
         "u = np.zeros(9)\nv = u.view('u1')\nu.flags.writeable = False", "newest",
