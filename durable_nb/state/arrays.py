@@ -105,8 +105,9 @@ _SMALL = 64 << 10
 
 def base_array(make: Any, args: tuple[Any, ...]) -> Any:
     """An array over a buffer; a small one gets memory of its own, which it can resize."""
-    made = make(*args)
-    shared = type(memoryview(args[0]).obj) is bytearray
+    memory = memoryview(args[0])
+    made = make(_unlocked(memory) if memory.readonly else args[0], *args[1:])
+    shared = type(memory.obj) is bytearray
     return made if shared or made.nbytes > _SMALL else made.copy(order="K")
 
 
@@ -124,6 +125,17 @@ def fill_object_array(array: Any, state: tuple[bool, Any]) -> None:
     held.__setstate__(whole)
     array[...] = held
     array.flags.writeable = writeable
+
+
+def _unlocked(memory: memoryview) -> memoryview:
+    """The memory behind a read-only buffer: a view of the array may be writable."""
+    import numpy as np
+
+    whole = memoryview(memory.obj)
+    if whole.readonly or not memory.nbytes:
+        return memory
+    first = _offset(np.frombuffer(memory, np.uint8), np.frombuffer(whole, np.uint8))
+    return whole.cast("B")[first : first + memory.nbytes]
 
 
 def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:

@@ -32,6 +32,7 @@ from typing import Any
 
 import cloudpickle.cloudpickle as cp
 
+from durable_nb.model import INLINE
 from durable_nb.state import access, classes, framing, functions, instances, special
 from durable_nb.state.arrays import array_reduce, record_reduce
 from durable_nb.state.classes import in_notebook
@@ -475,7 +476,18 @@ def dumped(
     framing.join(file)
     if any(file.getvalue().find(reference) > 0 for reference in (b"h\x00", b"h\x01")):
         framing.begin(file, _PREFIX, len(_NOTHING))
+        if pickler.outside is None and _leads_to_namespace(file.getvalue()):
+            pickler.outside = "a way to any variable"
     return Dump(file.getvalue(), *merged(buffers), pickler.refs, pickler.mentions, pickler.outside)
+
+
+def _leads_to_namespace(stream: bytes) -> bool:
+    """Whether a short stream refers to the namespace; to read a long one would take too long."""
+    import pickletools
+
+    if len(stream) > INLINE:
+        return False
+    return any(opcode.name == "BINGET" and number == 0 for opcode, number, _ in pickletools.genops(stream))
 
 
 def _memo(space: Mapping[str, Any], texts: Sequence[str] = ()) -> dict[int, tuple[int, Any]]:

@@ -107,12 +107,11 @@ class _Walk:
 
     def _tie_what_lives_elsewhere(self) -> None:
         """What a weak reference means shares objects too, as long as something outside holds it."""
-        refused, arrays = self.refused, len(self._arrays)
+        arrays = len(self._arrays)
         for name, _, target in list(self._weak):
             if target is not None:
                 self._at = name
                 self.tree(target)
-        self.refused = refused
         del self._arrays[arrays:]
 
     def tree(self, value: Any) -> Tree:
@@ -158,7 +157,10 @@ class _Walk:
         return tuple(self.tree(v) for v in values)
 
     def _items(self, mapping: Mapping[Any, Any]) -> Tree:
-        return tuple((self.tree(k), self.tree(v)) for k, v in list(mapping.items()))
+        items = list(mapping.items())
+        if "get_ipython" in mapping:  # a copy of the namespace, in which most is IPython's
+            items = [(name, mapping[name]) for name in names_of(mapping, ())]
+        return tuple((self.tree(k), self.tree(v)) for k, v in items)
 
     def _parts(self, value: Any, kind: type) -> Iterator[Any]:
         if kind is types.FunctionType:
@@ -190,6 +192,8 @@ class _Walk:
                 self.refused = True
             else:
                 yield from ("iterator", self._each(left), repr(position or [0]))
+        elif kind is types.GenericAlias:  # which has the attributes of its class
+            yield from ("alias", self._each((value.__origin__, value.__args__)))
         elif issubclass(kind, np.ndarray):
             yield from self._array(value)
         elif issubclass(kind, np.random.Generator):

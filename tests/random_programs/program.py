@@ -7,6 +7,7 @@ import io
 import itertools
 import multiprocessing
 import random
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from IPython.core.interactiveshell import ExecutionResult
 
 import durable_nb
 from durable_nb import testing
@@ -164,6 +167,7 @@ class Player:
         result = testing.run(self.shell, source)
         if not result.success:
             self.errors.append(repr(result.error_before_exec or result.error_in_exec))
+            self._forget_failure(result)
         session = durable_nb.session()
         session.keeper.drain()
         version = session.version
@@ -173,6 +177,13 @@ class Player:
         if self._here is not None and (was := self.notes[self._here]).follower is None:
             self.notes[self._here] = _Note(was.point, was.form, was.shell, (source, form))
         self._note(key, form)
+
+    def _forget_failure(self, result: ExecutionResult) -> None:
+        """What Python and IPython keep of the last exception holds objects of the cell."""
+        for name in ("last_exc", "last_value", "last_traceback"):
+            vars(sys).pop(name, None)
+        self.shell.InteractiveTB.tb = None
+        result.error_before_exec = result.error_in_exec = None
 
     def _note(self, key: int, form: Form) -> None:
         session = durable_nb.session()

@@ -56,6 +56,12 @@ FOUND: dict[str, list[str | int]] = {
     "a view that may be written, of a base that may not": [
         "u = np.zeros(9)\nv = u.view('u1')\nu.flags.writeable = False", "newest",
     ],
+    "a view that may be written, of a large base that may not": [
+        "u = np.zeros(9000)\nv = u[1:]\nu.flags.writeable = False", "newest", "v[0] = 1", 1, "newest",
+    ],
+    "a copy of the namespace": [
+        "a = [1]; c = {'k': globals()}", "c = dict(c['k'])", "b = [2]", "a.append(3)", 2, "newest",
+    ],
     "a variable that holds the namespace": ["a = []; v = {'k': globals()}", "a.append(1)", 1, "newest"],
     "a frozenset of numbers ties nothing": ["b = frozenset([1])\nclass K: held = b", "e = [b]", 1],
     "what a class that lost its name shares with a variable": [
