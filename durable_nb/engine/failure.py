@@ -22,7 +22,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
-from durable_nb.state import access, pickling, regions
+from durable_nb.state import access, pickling, regions, unpickling
 from durable_nb.state.capture import collection_paused
 from durable_nb.state.deadline import ExpiredError, within
 from durable_nb.state.texts import LEFT_OUT, Hidden, qualified, words
@@ -128,7 +128,7 @@ def values_of(data: bytes, space: pickling.Namespace) -> dict[str, Any]:
     for name, (stream, memory, views) in pickle.loads(data).items():
         buffers = regions.handed_out([memoryview(held) for held in memory], views)
         try:
-            found[name] = pickling.load(stream, buffers, space, {})[name]
+            found[name] = unpickling.load(stream, buffers, space, {})[name]
         except Exception:  # noqa: S112 - its text is still there
             continue
     return found

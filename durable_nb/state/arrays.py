@@ -146,6 +146,8 @@ def array_view(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int
         if not base.nbytes:
             return np.ndarray(shape, dtype)
         base = np.ndarray((base.nbytes,), np.uint8, base.reshape(-1, order="A").view("u1"))
+    elif type(base) in _EXPORTERS:
+        base = np.frombuffer(base, np.uint8)  # it cannot be resized as long as this lives
     return np.ndarray(shape, dtype, base, offset, strides)
 
 

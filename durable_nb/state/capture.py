@@ -26,6 +26,7 @@ from durable_nb.state.explain import path_to_refusal
 from durable_nb.state.fingerprint import Fingerprints, Split, address
 from durable_nb.state.live import Live, Snapshot, is_pseudo
 from durable_nb.state.pool import Pool
+from durable_nb.state.recurring import recurring
 from durable_nb.state.regions import Region
 
 _SMALL_ATOM = 4096
@@ -80,6 +81,8 @@ class Capture:
         self.live: dict[str, Live] = {}
         self._bindings: dict[str, int] = {}
         self.fingerprints = Fingerprints(pool)
+        self._restored: dict[str, Live] = {}
+        """what came back in another form than it had been kept in: it may take that form again"""
         self._snapshot = Snapshot()
         self._limit = Limit(seconds)
         self._kinds = pickling.Kinds()
@@ -144,12 +147,12 @@ class Capture:
         shot.deleted.extend(gone)
         todo = self._to_look_at(values, touched, gone)
         done: set[str] = set()
+        alone: set[str] = set()
         replaced: dict[str, Live] = {}
         while todo:
-            if not done or all(self._is_alone(name, values[name]) for name in todo):
-                groups = self._groups(todo, values)
-            else:  # what was only now found to be used may share objects with what was looked at
-                groups = self._groups(done | todo, values)
+            alone |= {name for name in todo if self._is_alone(name, values[name])}
+            # What was only now found to be used may share objects with what was looked at.
+            groups = self._groups(todo if todo <= alone else done | todo, alone, values)
             done |= todo
             for group in groups:
                 if todo.isdisjoint(group):
@@ -163,6 +166,7 @@ class Capture:
         for name in gone:
             del self.live[name]
             self._bindings.pop(name, None)
+            self._restored.pop(name, None)
         self._settle(replaced)
         self._ambient()
         for live in shot.changed:
@@ -216,10 +220,9 @@ class Capture:
             pickling.is_definition(name, value) and not sharing.can_tie(name, value, self.space)
         )
 
-    def _groups(self, names: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
-        alone = {n for n in names if self._is_alone(n, values[n])}
+    def _groups(self, names: set[str], alone: set[str], values: Mapping[str, Any]) -> list[tuple[str, ...]]:
         rest = {n: values[n] for n in sorted(names - alone)}
-        groups: list[tuple[str, ...]] = [(n,) for n in sorted(alone)]
+        groups: list[tuple[str, ...]] = [(n,) for n in sorted(names & alone)]
         if len(rest) < 2:
             return groups + [(n,) for n in rest]
         return groups + list(sharing.components(rest, self.space))
@@ -284,14 +287,14 @@ class Capture:
         start = time.perf_counter()
         try:
             before = self.live.get(next(iter(values)))
-            texts = before.texts if before is not None else None
-            dumped, stream = self._dump(values, texts or ())
-            if texts is None and before is not None and stream is not None and _shifted(before, stream):
-                texts = self._repeated(values)
-                if texts:
-                    dumped, stream = self._dump(values, texts)
+            first = before.recurring if before is not None else None
+            dumped, stream = self._dump(values, first or ())
+            if first is None and before is not None and stream is not None and _shifted(before, stream):
+                first = self._recurring(values)
+                if first:
+                    dumped, stream = self._dump(values, first)
             live = self._hashed(values, dumped, stream, limit)
-            live.texts = texts
+            live.recurring = first
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -302,16 +305,16 @@ class Capture:
             live.atom, live.shape = _atom(value), shape_of(value)
         return live
 
-    def _dump(self, values: Mapping[str, Any], texts: Sequence[str]) -> tuple[pickling.Dump, Split | None]:
+    def _dump(self, values: Mapping[str, Any], first: Sequence[str]) -> tuple[pickling.Dump, Split | None]:
         """Values, pickled; their stream in pieces, where it is not short."""
-        dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds, texts))
+        dumped = self._limit.run(lambda: pickling.dump_values(values, self.space, self._kinds, first))
         if not dumped.regions and len(dumped.stream) <= INLINE:
             return dumped, None
         return dumped, self.fingerprints.split(memoryview(dumped.stream), content_defined=True)
 
-    def _repeated(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+    def _recurring(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         try:
-            return self._limit.run(lambda: pickling.repeated(values, self.space, self._kinds))
+            return self._limit.run(lambda: recurring(values, self.space, self._kinds))
         except (Exception, ExpiredError):
             return ()  # what is pickled already can be kept as it is
 
@@ -383,7 +386,9 @@ class Capture:
         """Take over what was looked at, and add what a changed definition changes with it."""
         shot = self._snapshot
         changed: set[Live] = set()
-        for name, live in replaced.items():
+        found = {live: self._as_restored(live) for live in dict.fromkeys(replaced.values())}
+        for name, looked_at in replaced.items():
+            live = found[looked_at]
             before = self.live.get(name)
             self._bindings[name] = id(self.space.get(name))
             if before is live:
@@ -404,6 +409,14 @@ class Capture:
                 if not moved.isdisjoint(live.reaches):
                     changed.add(live)
         shot.changed = sorted(changed, key=lambda live: live.names)
+
+    def _as_restored(self, live: Live) -> Live:
+        """A component in the form that it came back from, where it is as it was then."""
+        known = self._restored.get(live.names[0])
+        if known is None or not known.same_bytes(live):
+            return live
+        held = {"inline": known.inline, "stream": known.stream, "buffers": known.buffers}
+        return replace(live, **held, views=known.views, python=known.python, again=known.again)
 
     def _closure(self, refs: Iterable[str]) -> tuple[str, ...]:
         found: set[str] = set()
@@ -460,6 +473,7 @@ class Capture:
     def reset(self) -> None:
         """Look at everything next time, and rely on no bytes that were kept before."""
         self.live.clear()
+        self._restored.clear()
         self.fingerprints.clear()
 
     def renew(self, live: Live) -> None:
@@ -483,6 +497,7 @@ class Capture:
             again.buffers = live.buffers if again.stream == live.stream else self._split(dumped.regions)
         if not live.same_bytes(again):
             live.again = again
+            self._restored.update(dict.fromkeys(live.names, live))
 
     def among_others(self, manifest: Component, live: Live) -> bool:
         """Whether a component is live just as it was kept, with names that share its objects since.

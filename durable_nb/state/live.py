@@ -45,7 +45,7 @@ class Live:
     """definitions that it references, directly or through other definitions"""
     again: Live | None = None
     """after a restore: what pickling it gave at once, where that was not what had been kept"""
-    texts: tuple[str, ...] | None = None
+    recurring: tuple[str, ...] | None = None
     """strings that stand first in its stream, so that an insertion changes no references to them; None: it
     was not looked for any"""
     previews: dict[str, str] = field(default_factory=dict)

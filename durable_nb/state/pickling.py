@@ -1,4 +1,4 @@
-"""The pickler and unpickler of one namespace.
+"""The pickler of one namespace.
 
 Data is pickled at C speed, protocol 5, large buffers out of band. What differs from plain pickle:
 
@@ -7,8 +7,6 @@ Data is pickled at C speed, protocol 5, large buffers out of band. What differs 
 * a definition's own stream holds it by value, its code with the text it was compiled from, and its
   globals are always the live namespace;
 * closure cells and NumPy views keep what they share.
-
-Nothing here may run on bytes whose signature has not been checked.
 """
 
 from __future__ import annotations
@@ -24,10 +22,8 @@ import struct
 import sys
 import threading
 import types
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future
-from itertools import accumulate
 from typing import Any
 
 import cloudpickle.cloudpickle as cp
@@ -128,7 +124,7 @@ def package(name: str, inner: tuple[str, ...]) -> types.ModuleType:
     return sys.modules[name]
 
 
-_CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
+CONTEXTUAL = frozenset({"definition", "namespace", "function", "cell", "block"})
 
 
 _Handler = Callable[[Any], Any] | tuple[type] | None
@@ -335,7 +331,7 @@ def _manager_reduce(manager: Any) -> Any:
     return type(manager), (manager.blocks[0], manager.axes[0])
 
 
-class _Pickler(_Reducing, pickle.Pickler):
+class Pickler(_Reducing, pickle.Pickler):
     """At C speed."""
 
 
@@ -364,11 +360,11 @@ def dump_values(
     values: Mapping[str, Any],
     space: Mapping[str, Any],
     kinds: Kinds | None = None,
-    texts: Sequence[str] = (),
+    recurring: Sequence[str] = (),
 ) -> Dump:
     """Pickle values together, as one stream that keeps what they share.
 
-    `texts` come first in it: strings that it refers to by the same numbers, whatever is added to the values.
+    `recurring` strings come first in it: it refers to them by numbers that stay, whatever is added.
 
     Raises whatever a value's own reduction raises.
     """
@@ -379,57 +375,19 @@ def dump_values(
             return Dump(framing.bare(pickle.dumps({sys.intern(name): value}, 5)), [])
     kinds = kinds or Kinds()
     try:
-        return dumped(_Pickler, values, space, kinds, texts)
+        return dumped(Pickler, values, space, kinds, recurring)
     except RecursionError:
         pass
     try:
-        return _deeply(lambda: dumped(_Pickler, values, space, kinds, texts))
+        return _deeply(lambda: dumped(Pickler, values, space, kinds, recurring))
     except RecursionError:  # from Python 3.12 on, recursion in C has a limit of its own
-        return _deeply(lambda: dumped(DeepPickler, values, space, kinds, texts))
+        return _deeply(lambda: dumped(DeepPickler, values, space, kinds, recurring))
 
 
 _SCALARS = frozenset({bool, int, float, complex, type(None)})
 
 _LONG = 10_000
 """Bits of an integer that is pickled as other objects are."""
-
-_OFTEN = 3
-"""How often a string occurs that is worth standing first."""
-
-_MOST = 1 << 20
-"""Characters of such strings at most, together."""
-
-
-def repeated(values: Mapping[str, Any], space: Mapping[str, Any], kinds: Kinds) -> tuple[str, ...]:
-    """The strings that occur several times in values, as the same object.
-
-    Raises whatever a value's own reduction raises, and RecursionError.
-    """
-    counter: Any = _Counter(io.BytesIO(), [], values, space, kinds)
-    counter.memo = _memo(space)
-    try:
-        counter.dump(dict(values))
-    finally:
-        counter.release()
-    often = [text for key, text in counter.texts.items() if counter.counts[key] >= _OFTEN]
-    room = accumulate(map(len, often))
-    return tuple(text for text, used in zip(often, room, strict=True) if used <= _MOST)
-
-
-class _Counter(_Pickler):
-    """Counts how often it meets each string."""
-
-    def __init__(self, *args: Any) -> None:
-        self.counts: dict[int, int] = {}
-        self.texts: dict[int, str] = {}
-        super().__init__(*args)
-
-    def persistent_id(self, obj: Any) -> None:
-        """`pickle` asks this of every object, each time it meets it."""
-        if type(obj) is str:
-            key = id(obj)
-            self.counts[key] = self.counts.get(key, 0) + 1
-            self.texts[key] = obj
 
 
 def _deeply(work: Callable[[], Dump]) -> Dump:
@@ -453,21 +411,21 @@ def _deeply(work: Callable[[], Dump]) -> Dump:
 
 
 def dumped(
-    kind: type[_Pickler | DeepPickler],
+    kind: type[Pickler | DeepPickler],
     values: Mapping[str, Any],
     space: Mapping[str, Any],
     kinds: Kinds,
-    texts: Sequence[str] = (),
+    recurring: Sequence[str] = (),
 ) -> Dump:
     """What a kind of pickler makes of values."""
     file = io.BytesIO()
     file.write(_NOTHING)
-    file.writelines(map(_noted, texts))
+    file.writelines(map(_noted, recurring))
     start = file.tell()
     buffers: list[pickle.PickleBuffer] = []
     pickler: Any = kind(file, buffers, values, space, kinds)
     # As if these had been pickled first: wherever they are met, they are references to numbers 0, 1, ...
-    pickler.memo = _memo(space, texts)
+    pickler.memo = memo(space, recurring)
     try:
         pickler.dump({sys.intern(name): value for name, value in values.items()})
     finally:
@@ -490,8 +448,9 @@ def _leads_to_namespace(stream: bytes) -> bool:
     return any(opcode.name == "BINGET" and number == 0 for opcode, number, _ in pickletools.genops(stream))
 
 
-def _memo(space: Mapping[str, Any], texts: Sequence[str] = ()) -> dict[int, tuple[int, Any]]:
-    first = (space, vars(builtins), *texts)
+def memo(space: Mapping[str, Any], recurring: Sequence[str] = ()) -> dict[int, tuple[int, Any]]:
+    """What a pickler has met before it begins."""
+    first = (space, vars(builtins), *recurring)
     return {id(held): (number, held) for number, held in enumerate(first)}
 
 
@@ -512,138 +471,3 @@ def _noted(text: str) -> bytes:
     """What puts a string into an unpickler's memo, and nothing on its stack."""
     encoded = text.encode("utf-8", "surrogatepass")
     return b"X" + struct.pack("<I", len(encoded)) + encoded + b"\x940"
-
-
-_GENERATING = frozenset({"collections", "dataclasses", "typing"})
-"""Libraries that generate methods, and have each Python's classes refer to functions of that Python only."""
-
-
-class Unpickler(pickle.Unpickler):
-    """Loads one stream into a namespace; of a subclass, with other objects for what it names."""
-
-    def __init__(
-        self,
-        stream: Any,
-        buffers: Iterable[Any],
-        space: Namespace,
-        staged: Mapping[str, Any],
-        bind: Callable[[str, Any], None],
-    ) -> None:
-        super().__init__(io.BytesIO(stream), buffers=buffers)
-        self._bind = bind
-        self._space = space
-        self._staged = ChainMap(dict(staged), space)
-        self._cells: dict[int, types.CellType] = {}
-        self._shared: dict[int, Any] = {}
-        self._scopes: dict[int | None, dict[str, Any]] = {}
-        self._stubs: dict[int, tuple[types.FunctionType, str]] = {}
-        """what stands for functions whose code is of another Python, and what to say where one stays"""
-        self._replaced: set[int] = set()
-
-    def load(self) -> Any:
-        """Load the one value."""
-        try:
-            loaded = super().load()
-        finally:
-            self.memo = {}  # it leads back here, and would keep what was loaded until the next collection
-        for key in self._stubs.keys() - self._replaced:
-            raise pickle.UnpicklingError(self._stubs[key][1])
-        return loaded
-
-    def find_class(self, module: str, name: str) -> Any:
-        """What a stream names."""
-        if module == __name__ and name in _CONTEXTUAL:
-            return getattr(self, f"_{name}")
-        if module == classes.__name__ and name in ("make", "fill"):
-            return self._make if name == "make" else self._fill
-        if module == "__main__":
-            return self._definition(name)
-        try:
-            return super().find_class(module, name)
-        except AttributeError as error:
-            if module not in _GENERATING:
-                raise
-            return self._stub(name, str(error))  # another Python's library left it in a class
-
-    def _stub(self, name: str, problem: str) -> types.FunctionType:
-        stub = types.FunctionType(_nothing.__code__, {}, name)
-        self._stubs[id(stub)] = stub, problem
-        return stub
-
-    def _definition(self, qualname: str) -> Any:
-        found = resolve(self._staged, qualname)
-        if found is None:
-            raise pickle.UnpicklingError(f"it needs `{qualname}`, which is not defined")
-        return found
-
-    def _namespace(self) -> Any:
-        return self._space
-
-    def _cell(self, key: int) -> types.CellType:
-        return self._cells.setdefault(key, types.CellType())
-
-    def _block(self, values: Any, places: Any, dimensions: int, key: int) -> Any:
-        made = sys.modules["pandas._libs.internals"]._unpickle_block(values, places, dimensions)
-        refs = self._shared.setdefault(key, made.refs)
-        if refs is not made.refs:
-            made.refs = refs
-            refs.add_reference(made)
-        return made
-
-    def _make(self, *args: Any) -> type:
-        made = classes.make(*args)
-        if in_notebook(made):
-            self._bind(made.__qualname__, made)
-        return made
-
-    def _fill(self, cls: type, state: dict[str, Any]) -> None:
-        classes.fill(cls, state)
-        if self._stubs:
-            self._replaced |= classes.regenerate(cls, self._stubs)  # its instances come next
-
-    def _function(
-        self,
-        code: types.CodeType | functions.Foreign,
-        name: str,
-        cells: tuple[int, ...],
-        module: str,
-        own: dict[str, Any] | int | None = None,
-    ) -> Any:
-        if isinstance(code, functions.Foreign):
-            return self._stub(
-                name,
-                f"`{code.qualname}` was compiled by Python {code.python}, and its text is not known: "
-                "run its cell",
-            )
-        scope: Any = self._space
-        if isinstance(own, dict):
-            scope = own
-        elif not module:
-            scope = self._scopes.setdefault(own, {"__builtins__": builtins})
-        elif module != "__main__":
-            __import__(module)
-            scope = vars(sys.modules[module])
-        made = types.FunctionType(code, scope, name, None, tuple(self._cell(k) for k in cells) or None)
-        if code.co_qualname == name and module == "__main__":
-            self._bind(name, made)
-        return made
-
-
-def _nothing() -> None:
-    """The code of stubs: none of them stays when a component is loaded."""
-
-
-def load(
-    stream: Any,
-    buffers: Iterable[Any],
-    space: Namespace,
-    staged: Mapping[str, Any],
-    bind: Callable[[str, Any], None] = lambda _name, _definition: None,
-) -> dict[str, Any]:
-    """Unpickle one component: only bytes whose chain of digests leads to a trusted signature.
-
-    Functions get `space` as their globals; definitions are looked up in `staged` first. `bind` is told
-    of each definition as soon as it exists: what loads after it may call it by name.
-    """
-    loaded: dict[str, Any] = Unpickler(stream, buffers, space, staged, bind).load()
-    return loaded

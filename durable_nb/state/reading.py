@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from durable_nb.model import Component
-from durable_nb.state import deadline, pickling, restore
+from durable_nb.state import deadline, restore, unpickling
 from durable_nb.state.arrays import array_view
+from durable_nb.state.assembly import Read, as_live, assemble
 from durable_nb.state.capture import Capture, collection_paused
 from durable_nb.state.pool import Pool
 from durable_nb.state.reducers import databases, figures, files, libraries, running, widgets
@@ -35,7 +36,7 @@ class Past:
         self,
         state: Mapping[str, str],
         manifests: Mapping[str, Component],
-        read: restore.Read,
+        read: Read,
         space: Mapping[str, Any],
         seconds: float = 0,
     ) -> None:
@@ -78,9 +79,9 @@ class Past:
 
     def _loaded(self, digest: str) -> dict[str, Any]:
         manifest = self._manifests[digest]
-        live = restore.as_live(manifest, digest)
+        live = as_live(manifest, digest)
         with collection_paused():
-            stream, buffers = restore.assemble(manifest, live, self._read, self._scratch)
+            stream, buffers = assemble(manifest, live, self._read, self._scratch.fingerprints)
             bind = self._scratch.space.__setitem__
             loader = _Unpickler(stream, buffers, self._scratch.space, {}, bind)
             return deadline.within(self._seconds, loader.load)
@@ -133,6 +134,6 @@ _INSTEAD: Mapping[tuple[str, str], Callable[..., Any]] = {
 """What is called in the place of functions that act."""
 
 
-class _Unpickler(pickling.Unpickler):
+class _Unpickler(unpickling.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         return _INSTEAD.get((module, name)) or super().find_class(module, name)

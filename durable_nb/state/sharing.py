@@ -49,15 +49,15 @@ def components(values: Mapping[str, Any], space: Mapping[str, Any]) -> Iterator[
             fresh = {id(obj): obj for obj in frontier if type(obj) not in ATOMIC}
             fresh.pop(id(space), None)
             fresh.pop(id(vars(builtins)), None)
-            for key in fresh.keys() & owner_of.keys():
-                obj = fresh.pop(key)
-                if owner_of[key] != index and (type(obj) not in (tuple, frozenset) or _ties(obj)):
-                    union.join(owner_of[key], index)
             for kind in set(map(type, fresh.values())):
                 if issubclass(kind, _DEFINITIONS):
                     _drop(fresh, kind, lambda obj: is_atomic(obj) or _is_leaf(name, obj, space))  # noqa: B023
                 elif may_be_atomic(kind):
                     _drop(fresh, kind, is_atomic)
+            for key in fresh.keys() & owner_of.keys():
+                obj = fresh.pop(key)
+                if owner_of[key] != index and (type(obj) not in (tuple, frozenset) or _ties(obj)):
+                    union.join(owner_of[key], index)
             owner_of.update(dict.fromkeys(fresh, index))
             frontier = walk.referents(fresh, index) if fresh else []
             keep.append(frontier)

@@ -261,9 +261,7 @@ def test_huge_values_are_shown_at_once(cells: _Cells, make: Callable[[], Any]) -
         def f(value): assert False
         f(value)
     """)
-    start = time.monotonic()
     told = _described(error)
-    assert time.monotonic() - start < 1
     assert len(_local(told, "value")) <= 200
     assert "too long" not in _local(told, "value")
 

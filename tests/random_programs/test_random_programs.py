@@ -52,6 +52,17 @@ FOUND: dict[str, list[str | int]] = {
     "an iterator over a dict that has changed since": [
         "d = {'a': 1}; u = iter(d); d['b'] = 2", "newest", "d['c'] = 3", "newest",
     ],
+    "a bytearray under an array cannot be resized": [
+        "b = bytearray(b'x8')\nv = np.frombuffer(b, 'u1')", "newest",
+        "n = 0\ntry: b.extend(b'6' * 999)\nexcept BufferError: n = 1\nassert n", "newest",
+    ],
+    "an array that had a view for a while": [
+        "v = np.zeros(9000) + 4", "newest", "b = v[::2]", "del b", 2,
+    ],
+    "what refers to a class that holds another definition by value": [
+        "def f(): return c\nclass K: pass\ne = frozenset([K]); c = [1]", "K.late = f", "c.append(K())",
+        "def f(n): c.append(n)", "n = 1", 5, "newest",
+    ],
     "an array over a bytearray": ["u = bytearray(b'x1')\nv = np.frombuffer(u, 'u1')", "newest"],
     "a view that may be written, of a base that may not": [
         "u = np.zeros(9)\nv = u.view('u1')\nu.flags.writeable = False", "newest",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from durable_nb.state import pickling, regions
+from durable_nb.state import pickling, regions, unpickling
 
 
 class Kept:
@@ -26,7 +26,7 @@ class Kept:
     def load(self) -> types.SimpleNamespace:
         memory = [memoryview(bytearray(held)) for held in self._memory]
         buffers = regions.handed_out(memory, self._views)
-        return types.SimpleNamespace(**pickling.load(self.stream, buffers, {}, {}))
+        return types.SimpleNamespace(**unpickling.load(self.stream, buffers, {}, {}))
 
 
 Keep = Callable[..., Kept]
