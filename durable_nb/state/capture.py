@@ -415,8 +415,15 @@ class Capture:
         known = self._restored.get(live.names[0])
         if known is None or not known.same_bytes(live):
             return live
-        held = {"inline": known.inline, "stream": known.stream, "buffers": known.buffers}
-        return replace(live, **held, views=known.views, python=known.python, again=known.again)
+        return replace(
+            live,
+            inline=known.inline,
+            stream=known.stream,
+            buffers=known.buffers,
+            views=known.views,
+            python=known.python,
+            again=known.again,
+        )
 
     def _closure(self, refs: Iterable[str]) -> tuple[str, ...]:
         found: set[str] = set()
