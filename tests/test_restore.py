@@ -14,6 +14,7 @@ import pytest
 
 import durable_nb
 from durable_nb.engine import policy
+from durable_nb.model import Piece
 
 if TYPE_CHECKING:
     from conftest import Notebook
@@ -51,6 +52,14 @@ def test_insertions_into_a_list_whose_items_share_strings_do_not_store_the_rest_
     notebook.run("leaves.pop()")
     assert notebook.restart().ok
     assert [(leaf.n, leaf.label) for leaf in notebook["leaves"]] == was[:-1]
+
+
+def test_bytes_of_what_did_not_change_are_not_held(notebook: Notebook) -> None:
+    notebook.run("words = {str(i) for i in range(5_000)} - {str(i) for i in range(0, 5_000, 3)}")
+    assert notebook.restart().ok  # the set has another order now
+    notebook.run("n = len(words)")
+    notebook.checkpoint()
+    assert not [p for p in gc.get_objects() if type(p) is Piece and p.size > 1000 and p.data is not None]
 
 
 def _packed(folder: Path) -> int:

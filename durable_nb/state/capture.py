@@ -409,6 +409,14 @@ class Capture:
                 if not moved.isdisjoint(live.reaches):
                     changed.add(live)
         shot.changed = sorted(changed, key=lambda live: live.names)
+        self._let_go(shot)
+
+    def _let_go(self, shot: Snapshot) -> None:
+        """Free the copies of what turned out not to have changed, or was pickled once more with others."""
+        used = {id(piece) for live in shot.changed for piece in live.pieces()}
+        self.fingerprints.give_up(piece for piece in shot.fresh if id(piece) not in used)
+        shot.fresh = [piece for piece in shot.fresh if id(piece) in used]
+        shot.borrowed = shot.borrowed and bool(shot.fresh)
 
     def _as_restored(self, live: Live) -> Live:
         """A component in the form that it came back from, where it is as it was then."""
