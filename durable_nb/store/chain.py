@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import overload
 
 from durable_nb.errors import NotFoundError, StoreError
@@ -62,6 +62,15 @@ class Chain(Sequence[Entry]):
                 continue
             found = part.records() if isinstance(part, Segment) else (entry.record for entry in part)
             yield from (record for record in found if record.number > after)
+
+    def turns(self) -> Iterator[Record]:
+        """The records that say of the execution that it was paused or resumed, newest first."""
+        for part in reversed(self._parts):
+            if isinstance(part, Segment):
+                entries: Iterable[Entry] = map(part.entry, reversed(part.turns))
+            else:
+                entries = reversed(part)
+            yield from (entry.record for entry in entries if entry.record.kind == "execution")
 
     @property
     def outlines(self) -> Iterator[Outline]:

@@ -86,6 +86,11 @@ class History:
         return self._chain
 
     @property
+    def turns(self) -> Iterator[Record]:
+        """The records that say of the execution that it was paused or resumed, newest first."""
+        return self._chain.turns()
+
+    @property
     def bases(self) -> tuple[int, ...]:
         """The number of the first record of each epoch that has one."""
         return self._head.bases if self._head else ()

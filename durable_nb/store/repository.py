@@ -329,8 +329,8 @@ def _status(history: History, alive: Liveness) -> ExecutionStatus:
         return known.get(str(ended), ExecutionStatus.INTERRUPTED)
     if alive is not Liveness.ALIVE:
         return ExecutionStatus.INTERRUPTED
-    turns = (r.body["status"] for r in reversed(history.records) if r.kind == "execution")
-    return ExecutionStatus(next(turns, ExecutionStatus.RUNNING))
+    turn = next(history.turns, None)
+    return ExecutionStatus(turn.body["status"]) if turn is not None else ExecutionStatus.RUNNING
 
 
 def _manifest(digest: str, data: memoryview) -> Component:

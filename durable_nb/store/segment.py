@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from durable_nb.errors import DamagedError, NotFoundError, StoreError
-from durable_nb.model import FORMAT, Record
+from durable_nb.model import FORMAT, Record, canonical
 from durable_nb.store.entry import Entry, entry_of, record_of, seal, unseal
 from durable_nb.store.objects import Objects
 from durable_nb.store.outline import Outline
@@ -79,7 +79,9 @@ class Segment(Sequence[Entry]):
         self._objects = objects
         self._signer = signer
         self._content = ""
-        summary = self._rows()[1]
+        rows, summary = self._rows()
+        self.turns = [n for n, row in zip(self.numbers, rows, strict=True) if _TURN in row]
+        """the records that may say of the execution that it was paused or resumed"""
         self.summary = self._sealed(summary)
         """None where it is not this user's, or not that of these records: then each speaks for itself"""
 
@@ -179,6 +181,9 @@ class Segment(Sequence[Entry]):
 def _read(segment: Segment) -> tuple[list[bytes], bytes]:
     # They are large, and most are read only to be verified.
     return segment.read()
+
+
+_TURN = canonical({"kind": "execution"})[1:-1]
 
 
 def _content(rows: Sequence[bytes]) -> str:
