@@ -110,6 +110,20 @@ def test_a_compacted_log_says_what_it_said(repository: Repository, reopen: Reope
     assert not repository.compact("run"), "there is nothing left to do"
 
 
+def test_a_paused_execution_is_listed_as_such_once_its_log_is_compacted(
+    repository: Repository, reopen: Reopen
+) -> None:
+    writer = repository.create("run", current_owner())
+    for status in ("PAUSED", "RUNNING"):
+        for turn in ("RUNNING", status):
+            writer.commit(Draft(kind="execution", body={"status": turn}))
+        for i in range(2 * SPAN):
+            commit(writer, {"a": status.encode() + b"%d" % i})
+        writer.safe()
+        assert _compact(repository) >= 2
+        assert [str(found.status) for found in reopen().executions()] == [status]
+
+
 def test_a_compacted_log_is_worked_on(repository: Repository, reopen: Reopen) -> None:
     writer = _life(repository)
     _compact(repository)
